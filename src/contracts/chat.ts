@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { Workspace } from "./work.ts";
+
+/**
+ * `POST /api/chat`: free text, work for an agent, or both. With `intent: "chat"` (the default) the intent is found:
+ * files without a wish are built and tested, files with a wish are changed by a model, everything else is a question.
+ */
+export const ChatRequest = z.strictObject({
+  message: z.string().max(20_000).default(""), // characters
+  intent: z.enum(["chat", "rag.answer", "code.buildtest", "code.generate"]).default("chat"),
+  collection: z.string().min(1).max(100).nullable().default(null), // of documents; null: all of the tenant's
+  k: z.number().int().min(1).max(50).default(5), // passages to look at
+  workspace: Workspace.default({}),
+  language: z.enum(["node", "python", "shell"]).nullable().default(null), // null: found from the files
+  build: z.string().min(1).max(4096).nullable().default(null), // a shell command; null: found from the files
+  test: z.string().min(1).max(4096).nullable().default(null),
+  max_rounds: z.number().int().min(1).max(10).default(3), // how often a model may try
+});
+export type ChatRequest = z.infer<typeof ChatRequest>;

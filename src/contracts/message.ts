@@ -1,0 +1,72 @@
+import { z } from "zod";
+
+/** `service.role`, the address of a handler. */
+export const Role = z.string().regex(/^[a-z]+\.[a-z]+$/, "is written service.role");
+export type Role = z.infer<typeof Role>;
+
+export const Tenant = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "is lower-case letters, digits and dashes, at most 63");
+export type Tenant = z.infer<typeof Tenant>;
+
+/** What a request wants. `chat` is free text and becomes one of the others. */
+export const Intent = z.enum(["chat", "rag.answer", "rag.index", "code.buildtest", "code.generate"]);
+export type Intent = z.infer<typeof Intent>;
+
+/** Visible ASCII, so that it survives every header, log and file name it travels through. */
+export const IdempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, "is 1 to 200 visible ASCII characters, without spaces");
+
+export const TraceId = z.uuid();
+
+/** Who was chosen for the work, and what may be spent on it. Travels with the message and is enforced. */
+export const Assignment = z.object({
+  agent_id: z.string(),
+  agent_version: z.string(),
+  canary: z.boolean(),
+  model: z.string().nullable(),
+  budget: z.object({
+    max_cost_usd: z.number().nonnegative().nullable(), // null: no cap
+    max_tokens: z.number().int().positive().nullable(),
+  }),
+  ttl_ms: z.number().int().positive().nullable(),
+});
+export type Assignment = z.infer<typeof Assignment>;
+
+/** A wish for work as a handler sees it, under its lease. `attempts` counts attempts begun, this one included. */
+export type Message<Payload = unknown> = {
+  id: string; // ascending digits
+  service: string;
+  role: string;
+  shard: number;
+  tenant: Tenant;
+  intent: Intent;
+  traceId: string;
+  parentId: string | null;
+  idempotencyKey: string;
+  assignment: Assignment | null;
+  attempts: number; // 1..
+  payload: Payload;
+  createdAt: Date;
+};
+
+/** Where an answer came from: the place in a document of the tenant. */
+export const Citation = z.object({
+  document_id: z.string(),
+  title: z.string(),
+  section: z.string(),
+  span: z.tuple([z.number().int(), z.number().int()]), // characters of the document, [from, to)
+  quote: z.string(),
+});
+export type Citation = z.infer<typeof Citation>;
+
+/** What a trace ends with when it ends well. A red test is an answer with verdict `fail`, not a failure. */
+export const Answer = z.object({
+  text: z.string(),
+  verdict: z.enum(["pass", "fail"]).nullable(),
+  citations: z.array(Citation),
+  provider: z.string().nullable(), // the model or replay behind it; null: no model was used
+  replay: z.boolean(), // true: recorded output, not a live model
+});
+export type Answer = z.infer<typeof Answer>;

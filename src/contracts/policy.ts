@@ -1,0 +1,36 @@
+import { z } from "zod";
+
+/** How often, and how far apart, a message is tried. Delay before attempt n+1 = min(cap, base · factor^(n-1)). */
+export const RetryRule = z.strictObject({
+  max_attempts: z.number().int().min(1).max(100),
+  base_ms: z.number().int().min(0).max(3_600_000),
+  factor: z.number().min(1).max(10),
+  cap_ms: z.number().int().min(0).max(86_400_000),
+  jitter: z.number().min(0).max(1), // share of the delay that chance may take away
+});
+export type RetryRule = z.infer<typeof RetryRule>;
+
+/** `configs/retry_policy.json`. Keys are `service`, `service.role` or `service.role.shard`; the most specific wins. */
+export const RetryPolicy = z.strictObject({
+  $schema: z.string().optional(),
+  default: RetryRule,
+  keys: z.record(
+    z.string().regex(/^[a-z]+(\.[a-z]+(\.\d+)?)?$/, "is service, service.role or service.role.shard"),
+    RetryRule,
+  ),
+});
+export type RetryPolicy = z.infer<typeof RetryPolicy>;
+
+/** Who may use a route. `public`: anybody; the others: the holder of such a key. */
+export const Caller = z.enum(["public", "tenant", "operator", "admin"]);
+export type Caller = z.infer<typeof Caller>;
+
+/** `configs/route_policies.json`: 'POST /api/chat' → who may. A route that is not named here is denied. */
+export const RoutePolicies = z.strictObject({
+  $schema: z.string().optional(),
+  routes: z.record(
+    z.string().regex(/^(GET|POST|PUT|PATCH|DELETE) \/\S*$/, "is METHOD /path"),
+    z.strictObject({ allow: z.array(Caller).min(1) }),
+  ),
+});
+export type RoutePolicies = z.infer<typeof RoutePolicies>;

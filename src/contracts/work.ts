@@ -1,0 +1,45 @@
+import { z } from "zod";
+
+/** A relative path inside a workspace: no way out, no `.git`, no NUL, forward slashes. */
+export const WorkspacePath = z
+  .string()
+  .min(1)
+  .max(512)
+  .refine(
+    (path) =>
+      !path.startsWith("/") &&
+      !path.includes("\\") &&
+      !path.includes("\0") &&
+      path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part !== ".git"),
+    "is a relative path inside the workspace, without .., . or .git",
+  );
+
+/** The files of a project, path to text. */
+export const Workspace = z.record(WorkspacePath, z.string());
+export type Workspace = z.infer<typeof Workspace>;
+
+/** A command as a shell reads it. Not given: found from the files (see buildtest). */
+const Command = z.string().min(1).max(4096);
+
+/** A passage handed to a model or shown as the ground of an answer. */
+export const Grounding = z.object({
+  document_id: z.string(),
+  title: z.string(),
+  section: z.string(),
+  span: z.tuple([z.number().int(), z.number().int()]),
+  text: z.string(),
+  score: z.number(),
+});
+export type Grounding = z.infer<typeof Grounding>;
+
+/** The work a request asks an agent for, as it travels from orchestrator to buildtest. */
+export const Work = z.object({
+  prompt: z.string().max(20_000), // characters; empty for code.buildtest
+  workspace: Workspace,
+  language: z.enum(["node", "python", "shell"]).nullable(), // null: found from the files
+  build: Command.nullable(),
+  test: Command.nullable(),
+  max_rounds: z.number().int().min(1).max(10), // how often a model may try
+  grounding: z.array(Grounding),
+});
+export type Work = z.infer<typeof Work>;

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
+import type { Artifact, ArtifactMeta } from "../contracts/artifact.ts";
+import { Failure } from "../contracts/failure.ts";
+import type { Message } from "../contracts/message.ts";
+import { jsonText, type Sql } from "./database.ts";
+
+/** A file that was written but is not yet visible: it takes its place when its attempt settles. */
+export type Staged = { meta: ArtifactMeta; draft: string };
+
+/** Writes a file beside its place. `token` keeps two attempts at the same message from touching each other's drafts. */
+export async function stage(
+  base: string,
+  { kind, name, schema, contentType, content }: Artifact,
+  { message, token, at }: { message: Message; token: string; at: Date },
+): Promise<Staged> {
+  const path = `${message.traceId}/${kind}/${name}`;
+  const target = inside(base, path);
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  const meta: ArtifactMeta = {
+    schema,
+    path,
+    trace_id: message.traceId,
+    tenant: message.tenant,
+    intent: message.intent,
+    message_id: message.id,
+    idempotency_key: message.idempotencyKey,
+    agent_id: message.assignment?.agent_id ?? null,
+    agent_version: message.assignment?.agent_version ?? null,
+    attempts: message.attempts,
+    created_at: at.toISOString(),
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    bytes: bytes.byteLength,
+    content_type: contentType,
+  };
+  const draft = `${target}.${token}.draft`;
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(draft, bytes);
+  return { meta, draft };
+}
+
+/** Puts staged files in their places and in the index, inside the settling transaction: the lease is still ours. */
+export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promise<void> {
+  for (const { meta, draft } of staged) {
+    const target = inside(base, meta.path);
+    await writeFile(`${draft}.meta`, `${JSON.stringify(meta, null, 2)}\n`);
+    await rename(draft, target);
+    await rename(`${draft}.meta`, `${target}.meta.json`);
+  }
+  if (staged.length === 0) return;
+  await tx`
+    insert into artifacts (path, trace_id, tenant, kind, schema, intent, message_id, idempotency_key, agent_id,
+                           agent_version, attempts, sha256, bytes, content_type, created_at)
+    select path, trace_id, tenant, split_part(path, '/', 2), schema, intent, message_id, idempotency_key, agent_id,
+           agent_version, attempts, sha256, bytes, content_type, created_at
+    from jsonb_to_recordset(${jsonText(staged.map(({ meta }) => meta))}::text::jsonb) as kept(
+      path text, trace_id uuid, tenant text, schema text, intent text, message_id bigint, idempotency_key text,
+      agent_id text, agent_version text, attempts smallint, sha256 text, bytes bigint, content_type text,
+      created_at timestamptz)
+    on conflict (path) do update
+    set message_id = excluded.message_id, idempotency_key = excluded.idempotency_key, agent_id = excluded.agent_id,
+        agent_version = excluded.agent_version, attempts = excluded.attempts, sha256 = excluded.sha256,
+        bytes = excluded.bytes, content_type = excluded.content_type, created_at = excluded.created_at`;
+}
+
+/** Throws away what was staged by an attempt that may not settle. */
+export async function dropStaged(staged: Staged[]): Promise<void> {
+  for (const { draft } of staged) await rm(draft, { force: true });
+}
+
+export type ArtifactQuery = { tenant: string | null; traceId: string | null; before: Date | null; limit: number };
+
+/** The index: latest first, of one tenant (null: all) and, when given, one trace. */
+export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }: ArtifactQuery) {
+  return sql<ArtifactMeta[]>`
+    select schema, path, trace_id, tenant, intent, message_id, idempotency_key, agent_id, agent_version, attempts,
+           to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
+           sha256, bytes::float8 as bytes, content_type
+    from artifacts
+    where (${tenant}::text is null or tenant = ${tenant})
+      and (${traceId}::uuid is null or trace_id = ${traceId})
+      and (${before}::timestamptz is null or created_at < ${before})
+    order by created_at desc, path
+    limit ${limit}`;
+}
+
+/** One file by its path; null when it is not in the index or belongs to another tenant (`tenant` null: any). */
+export async function artifactAt(sql: Sql, path: string, tenant: string | null) {
+  const [row] = await sql<{ sha256: string; content_type: string }[]>`
+    select sha256, content_type from artifacts
+    where path = ${path} and (${tenant}::text is null or tenant = ${tenant})`;
+  return row ?? null;
+}
+
+/** The bytes of a file of the index, or of the `.meta.json` beside it. Throws `not_found` when they are gone. */
+export async function artifactBytes(base: string, path: string): Promise<Buffer> {
+  return readFile(inside(base, path)).catch((cause) => {
+    throw new Failure("not_found", `the bytes of ${path} are gone from the artifacts folder`, { cause });
+  });
+}
+
+/** A path below `base`, or a refusal: nothing outside the artifacts folder is ever read or written. */
+function inside(base: string, path: string): string {
+  const target = resolve(base, path);
+  if (!target.startsWith(resolve(base) + sep) || path.includes("\0")) {
+    throw new Failure("invalid_request", "the path leaves the artifacts folder", { path });
+  }
+  return join(target);
+}

@@ -1,0 +1,70 @@
+import type { Message } from "../contracts/message.ts";
+import { jsonText, type Sql } from "./database.ts";
+
+/** A fact as it is shown: one row of `bus_events`. */
+export type BusEvent = {
+  id: string;
+  at: Date;
+  kind: string;
+  service: string | null;
+  role: string | null;
+  shard: number | null;
+  tenant: string | null;
+  intent: string | null;
+  trace_id: string | null;
+  message_id: string | null;
+  idempotency_key: string | null;
+  attempts: number | null;
+  worker: string | null;
+  agent_id: string | null;
+  agent_version: string | null;
+  canary: boolean;
+  details: Record<string, unknown>;
+};
+
+/** Appends a fact about a message. `what` is named after the service ('done' → 'codegen_done'), `kind` is taken as it is. */
+export async function tell(
+  sql: Sql,
+  message: Message,
+  { what, kind = null, worker = null, details = {} }: Fact,
+): Promise<void> {
+  await sql`
+    insert into bus_events (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+                            attempts, worker, agent_id, agent_version, canary, details)
+    values (coalesce(${kind}, bus_event_kind(${message.service}, ${what ?? null})), ${message.service}, ${message.role},
+            ${message.shard}, ${message.tenant}, ${message.intent}, ${message.traceId}, ${message.id},
+            ${message.idempotencyKey}, ${message.attempts}, ${worker}, ${message.assignment?.agent_id ?? null},
+            ${message.assignment?.agent_version ?? null}, ${message.assignment?.canary ?? false},
+            ${jsonText(details)}::text::jsonb)`;
+}
+
+export type Fact = {
+  what?: string;
+  kind?: string | null;
+  worker?: string | null;
+  details?: Record<string, unknown>;
+};
+
+/** Appends a fact that belongs to no message: a policy was refused, an agent was registered. */
+export async function tellAlone(sql: Sql, { kind, tenant = null, traceId = null, details = {} }: Alone): Promise<void> {
+  await sql`
+    insert into bus_events (kind, tenant, trace_id, details)
+    values (${kind}, ${tenant}, ${traceId}, ${jsonText(details)}::text::jsonb)`;
+}
+
+export type Alone = {
+  kind: string;
+  tenant?: string | null;
+  traceId?: string | null;
+  details?: Record<string, unknown>;
+};
+
+/** All events of a trace with an id above `after`, in order. */
+export async function eventsOf(sql: Sql, traceId: string, after = "0"): Promise<BusEvent[]> {
+  return sql<BusEvent[]>`
+    select id, at, kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+           attempts, worker, agent_id, agent_version, canary, details
+    from bus_events
+    where trace_id = ${traceId} and id > ${after}
+    order by id`;
+}
