@@ -1,0 +1,53 @@
+import { z } from "zod";
+import type { Handler } from "../../bus/handler.ts";
+import { ChatRequest } from "../../contracts/chat.ts";
+import { Failure } from "../../contracts/failure.ts";
+import { Intent } from "../../contracts/message.ts";
+import type { Work } from "../../contracts/work.ts";
+import { intentOf } from "../../rules/intent.ts";
+
+/** What the chat found the request to be. */
+const Asked = z.object({ intent: Intent, found: z.boolean() }); // found: not said by the caller, but read off the request
+
+/**
+ * Takes a request from the door and sends it down its way.
+ *
+ * in     ChatRequest
+ * out    the intent, and whether it was said or found
+ * next   rag.query for a question or a wish for code (its grounding), orchestrator.decide for a build and test
+ * fails  invalid_request: a question without words, a build without files
+ */
+export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
+  role: "chat.ask",
+  accepts: ChatRequest,
+  answers: Asked,
+
+  async handle({ payload }) {
+    const { message, workspace, collection, k } = payload;
+    const files = Object.keys(workspace).length;
+    const found = payload.intent === "chat";
+    const intent = found ? intentOf(message, files) : payload.intent;
+    const result = { intent, found };
+
+    if (intent === "code.buildtest") {
+      if (files === 0)
+        throw new Failure("invalid_request", "code.buildtest needs files in `workspace`", { field: "/workspace" });
+      return {
+        result,
+        next: [{ to: "orchestrator.decide", intent, payload: { role: "executor.execute", work: workOf(payload) } }],
+      };
+    }
+    if (message.trim() === "") {
+      throw new Failure("invalid_request", `${intent} needs words in \`message\``, { field: "/message" });
+    }
+    const then = intent === "code.generate" ? workOf(payload) : null;
+    return {
+      result,
+      next: [{ to: "rag.query", intent, payload: { query: message, collection, mode: "auto", k, then } }],
+    };
+  },
+};
+
+function workOf({ message, workspace, language, build, test, max_rounds }: ChatRequest): Work {
+  return { prompt: message, workspace, language, build, test, max_rounds, grounding: [] };
+}

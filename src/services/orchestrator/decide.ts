@@ -1,0 +1,62 @@
+import type { Handler } from "../../bus/handler.ts";
+import { type Candidate, DecideRequest, Decision } from "../../contracts/decision.ts";
+import { Failure } from "../../contracts/failure.ts";
+import { bucketOf } from "../../rules/canary.ts";
+import { score } from "../../rules/score.ts";
+import { standings } from "../../store/agents.ts";
+
+/**
+ * Chooses the agent for a piece of work, and says why.
+ *
+ * in     DecideRequest: the role wanted and the work
+ * out    Decision: every candidate with score, terms and reasons, best first; kept as `orchestrate_decision`
+ * next   one message to the wanted role, assigned to the chosen agent
+ * fails  model_not_configured: the work needs a model and none is registered; no_candidate (retried): nobody is able now
+ */
+export const decide: Handler<DecideRequest, Decision> = {
+  role: "orchestrator.decide",
+  accepts: DecideRequest,
+  answers: Decision,
+
+  async handle({ intent, tenant, idempotencyKey, payload }, { sql, record }) {
+    const agents = await standings(sql, payload.role);
+    const bucket = bucketOf(`${tenant}/${idempotencyKey}`);
+    const candidates = score(agents, { tenant, intent, bucket });
+    const [best] = candidates;
+    const chosen = agents.find(({ id, version }) => id === best?.agent_id && version === best.agent_version);
+
+    if (!best || !chosen || best.excluded !== null) {
+      if (intent === "code.generate" && !agents.some(({ intents }) => intents.includes(intent))) {
+        throw new Failure(
+          "model_not_configured",
+          "code.generate needs a model: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE",
+        );
+      }
+      throw new Failure("no_candidate", `nobody can take ${payload.role} for ${intent} now`, { candidates });
+    }
+
+    const decision: Decision = {
+      role: payload.role,
+      chosen: { agent_id: best.agent_id, agent_version: best.agent_version, canary: best.canary },
+      bucket,
+      candidates,
+      because: sentence(best, candidates),
+    };
+    record("orchestrate_decision", decision);
+    const assignment = {
+      ...decision.chosen,
+      model: chosen.reach === "openai" ? chosen.target : null,
+      budget: { max_cost_usd: null, max_tokens: null },
+      ttl_ms: null,
+    };
+    return { result: decision, next: [{ to: payload.role, payload: { work: payload.work }, assignment }] };
+  },
+};
+
+function sentence(best: Candidate, candidates: Candidate[]): string {
+  const able = candidates.filter(({ excluded }) => excluded === null);
+  const name = `${best.agent_id} ${best.agent_version}`;
+  if (able.length === 1) return `${name}: the only able one of ${candidates.length} considered`;
+  if (best.canary) return `${name}: drawn as a canary`;
+  return `${name}: best score ${best.score.toFixed(2)} of ${able.length} able agents`;
+}
