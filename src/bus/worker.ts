@@ -111,7 +111,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         await giveBack(options, message).catch(() => {}); // the lease runs out by itself
         abort(new Failure("lease_lost", "the worker stopped"));
       }
-      await unlisten();
+      await unlisten().catch(() => {}); // its connection may be gone already
       await leave(sql, name).catch(() => {});
     },
   };

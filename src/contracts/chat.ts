@@ -5,15 +5,30 @@ import { Workspace } from "./work.ts";
  * `POST /api/chat`: free text, work for an agent, or both. With `intent: "chat"` (the default) the intent is found:
  * files without a wish are built and tested, files with a wish are changed by a model, everything else is a question.
  */
-export const ChatRequest = z.strictObject({
-  message: z.string().max(20_000).default(""), // characters
-  intent: z.enum(["chat", "rag.answer", "code.buildtest", "code.generate"]).default("chat"),
-  collection: z.string().min(1).max(100).nullable().default(null), // of documents; null: all of the tenant's
-  k: z.number().int().min(1).max(50).default(5), // passages to look at
-  workspace: Workspace.default({}),
-  language: z.enum(["node", "python", "shell"]).nullable().default(null), // null: found from the files
-  build: z.string().min(1).max(4096).nullable().default(null), // a shell command; null: found from the files
-  test: z.string().min(1).max(4096).nullable().default(null),
-  max_rounds: z.number().int().min(1).max(10).default(3), // how often a model may try
-});
+export const ChatRequest = z
+  .strictObject({
+    message: z.string().max(20_000).default(""), // characters
+    intent: z.enum(["chat", "rag.answer", "code.buildtest", "code.generate"]).default("chat"),
+    collection: z.string().min(1).max(100).nullable().default(null), // of documents; null: all of the tenant's
+    k: z.number().int().min(1).max(50).default(5), // passages to look at
+    workspace: Workspace.default({}),
+    language: z.enum(["node", "python", "shell"]).nullable().default(null), // null: found from the files
+    build: z.string().min(1).max(4096).nullable().default(null), // a shell command; null: found from the files
+    test: z.string().min(1).max(4096).nullable().default(null),
+    max_rounds: z.number().int().min(1).max(10).default(3), // how often a model may try
+  })
+  .superRefine(({ message, intent, workspace }, context) => {
+    const wordless = message.trim() === "";
+    const empty = Object.keys(workspace).length === 0;
+    if (intent === "code.buildtest" && empty)
+      refuse(context, "workspace", "code.buildtest needs the files of a project");
+    if ((intent === "rag.answer" || intent === "code.generate") && wordless)
+      refuse(context, "message", `${intent} needs words`);
+    if (intent === "chat" && wordless && empty)
+      refuse(context, "message", "say something, or bring files in `workspace`");
+  });
 export type ChatRequest = z.infer<typeof ChatRequest>;
+
+function refuse(context: z.RefinementCtx, field: string, message: string): void {
+  context.addIssue({ code: "custom", path: [field], message });
+}

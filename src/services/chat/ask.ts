@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Handler } from "../../bus/handler.ts";
 import { ChatRequest } from "../../contracts/chat.ts";
-import { Failure } from "../../contracts/failure.ts";
 import { Intent } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
 import { intentOf } from "../../rules/intent.ts";
@@ -15,7 +14,7 @@ const Asked = z.object({ intent: Intent, found: z.boolean() }); // found: not sa
  * in     ChatRequest
  * out    the intent, and whether it was said or found
  * next   rag.query for a question or a wish for code (its grounding), orchestrator.decide for a build and test
- * fails  invalid_request: a question without words, a build without files
+ * fails  never by itself: ChatRequest refuses a question without words and a build without files at the door
  */
 export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
   role: "chat.ask",
@@ -30,20 +29,13 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
     const result = { intent, found };
 
     if (intent === "code.buildtest") {
-      if (files === 0)
-        throw new Failure("invalid_request", "code.buildtest needs files in `workspace`", { field: "/workspace" });
-      return {
-        result,
-        next: [{ to: "orchestrator.decide", intent, payload: { role: "executor.execute", work: workOf(payload) } }],
-      };
+      const work = workOf(payload);
+      return { result, next: [{ to: "orchestrator.decide", intent, payload: { role: "executor.execute", work } }] };
     }
-    if (message.trim() === "") {
-      throw new Failure("invalid_request", `${intent} needs words in \`message\``, { field: "/message" });
-    }
-    const then = intent === "code.generate" ? workOf(payload) : null;
+    const work = intent === "code.generate" ? workOf(payload) : null;
     return {
       result,
-      next: [{ to: "rag.query", intent, payload: { query: message, collection, mode: "auto", k, then } }],
+      next: [{ to: "rag.query", intent, payload: { query: message, collection, mode: "auto", k, work } }],
     };
   },
 };

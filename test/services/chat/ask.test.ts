@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ChatRequest } from "../../../src/contracts/chat.ts";
+import { ask } from "../../../src/services/chat/ask.ts";
+import { message, openWorld, type World } from "../../support/world.ts";
+
+describe("chat.ask", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await openWorld();
+  });
+  afterAll(() => world.close());
+
+  const asked = (body: unknown) => ask.handle(message(ChatRequest.parse(body)), world.tools);
+
+  test("sends a question to retrieval, which answers it", async () => {
+    const { result, next } = await asked({ message: "How do I trust a proxy?", collection: "manual" });
+
+    expect(result).toEqual({ intent: "rag.answer", found: true });
+    expect(next).toMatchObject([
+      { to: "rag.query", intent: "rag.answer", payload: { collection: "manual", work: null } },
+    ]);
+  });
+
+  test("grounds a wish for code before anybody is chosen for it", async () => {
+    const { next } = await asked({ message: "add slugify", intent: "code.generate", workspace: { "a.js": "1" } });
+
+    expect(next).toMatchObject([
+      { to: "rag.query", payload: { work: { prompt: "add slugify", workspace: { "a.js": "1" }, max_rounds: 3 } } },
+    ]);
+  });
+
+  test("sends files to be built and tested straight to the orchestrator", async () => {
+    const { result, next } = await asked({ workspace: { "a.test.js": "1" }, test: "node --test" });
+
+    expect(result.intent).toBe("code.buildtest");
+    expect(next).toMatchObject([
+      { to: "orchestrator.decide", payload: { role: "executor.execute", work: { test: "node --test" } } },
+    ]);
+  });
+
+  test.each([
+    [{}, "/message"],
+    [{ intent: "rag.answer", message: "  " }, "/message"],
+    [{ intent: "code.buildtest", message: "go" }, "/workspace"],
+    [{ message: "x", workspace: { "../x": "" } }, "/workspace/../x"],
+    [{ message: "x", tenant: "acme" }, "/"],
+  ])("a request that cannot be carried out is refused at the door: %j", (body, path) => {
+    const parsed = ChatRequest.safeParse(body);
+
+    expect(parsed.error?.issues.map((issue) => `/${issue.path.join("/")}`)).toContain(path);
+  });
+});

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Agent } from "../../../src/contracts/agent.ts";
+import type { DecideRequest } from "../../../src/contracts/decision.ts";
+import { decide } from "../../../src/services/orchestrator/decide.ts";
+import { register } from "../../../src/store/agents.ts";
+import { message, openWorld, type World } from "../../support/world.ts";
+
+const wanted: DecideRequest = {
+  role: "executor.execute",
+  work: { prompt: "", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] },
+};
+const agent = (rest: Partial<Agent>): Agent => ({
+  id: "steady",
+  version: "1",
+  serviceRole: "executor.execute",
+  intents: ["code.buildtest"],
+  reach: "builtin",
+  target: "buildtest.run",
+  capacity: 2,
+  priceUsd: 0,
+  tenants: [],
+  canaryPct: 0,
+  enabled: true,
+  ...rest,
+});
+
+describe("orchestrator.decide", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await openWorld();
+  });
+  beforeEach(() => world.sql`delete from registry_agents`.then(() => void world.recorded.splice(0)));
+  afterAll(() => world.close());
+
+  test("chooses the able agent, assigns the work to it and keeps why", async () => {
+    await register(world.sql, agent({}));
+    await register(world.sql, agent({ id: "other", intents: ["code.generate"] }));
+
+    const { result, next } = await decide.handle(message(wanted, { intent: "code.buildtest" }), world.tools);
+
+    expect(result.because).toBe("steady 1: the only able one of 2 considered");
+    expect(result.candidates.map(({ agent_id, excluded }) => [agent_id, excluded])).toEqual([
+      ["steady", null],
+      ["other", "it does not do code.buildtest"],
+    ]);
+    expect(next).toMatchObject([{ to: "executor.execute", assignment: { agent_id: "steady", model: null } }]);
+    expect(world.recorded).toEqual([{ kind: "orchestrate_decision", data: result }]);
+  });
+
+  test("gives a canary its share: the same draw for the same key", async () => {
+    await register(world.sql, agent({}));
+    await register(world.sql, agent({ id: "bold", canaryPct: 50 }));
+    const keys = Array.from({ length: 40 }, (_, n) => `order-${n}`);
+    const choose = async (idempotencyKey: string) => {
+      const asked = message(wanted, { intent: "code.buildtest", idempotencyKey });
+      return (await decide.handle(asked, world.tools)).result.chosen.agent_id;
+    };
+
+    const once = await Promise.all(keys.map(choose));
+    const again = await Promise.all(keys.map(choose));
+
+    expect(again).toEqual(once);
+    expect(once.filter((id) => id === "bold").length).toBeGreaterThan(8);
+    expect(once.filter((id) => id === "bold").length).toBeLessThan(32);
+  });
+
+  test("fails, to be tried again, when all agents have gone silent", async () => {
+    await register(world.sql, agent({}));
+    await world.moveClock(31);
+
+    await expect(decide.handle(message(wanted, { intent: "code.buildtest" }), world.tools)).rejects.toMatchObject({
+      code: "no_candidate",
+      retry: true,
+      details: { candidates: [{ agent_id: "steady", excluded: "it has been silent for 31 s" }] },
+    });
+  });
+
+  test("names the setting when work needs a model and none is configured", async () => {
+    await expect(decide.handle(message(wanted, { intent: "code.generate" }), world.tools)).rejects.toMatchObject({
+      code: "model_not_configured",
+      message: expect.stringContaining("MODEL_BASE_URL"),
+    });
+  });
+});
