@@ -160,7 +160,8 @@ async function stopServer(pid: number): Promise<void> {
   for (let waitedMs = 0; waitedMs < 20_000 && alive(0); waitedMs += 20) await pause(20);
 }
 
-function freePort(): Promise<number> {
+/** A TCP port of the loopback that nobody listens on now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);

@@ -1,0 +1,140 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { z } from "zod";
+import { Failure } from "../contracts/failure.ts";
+import { configFolder } from "./paths.ts";
+
+const text = z
+  .string()
+  .transform((value) => (value.trim() === "" ? null : value))
+  .nullable()
+  .default(null);
+const flag = z
+  .enum(["true", "false", "1", "0", ""])
+  .default("false")
+  .transform((value) => value === "true" || value === "1");
+const port = z.coerce.number().int().min(0).max(65_535);
+const url = text.refine((value) => value === null || URL.canParse(value), "is not a URL");
+
+/** Every environment variable that is read, with its default. `.env.example` explains them. */
+const Environment = z.object({
+  DATA_DIR: z.string().min(1).default(".dagent"),
+  CONFIG_DIR: text,
+  ARTIFACTS_BASE: text,
+  DATABASE_URL: url,
+  HOST: z.string().min(1).default("127.0.0.1"),
+  PORT: port.default(8787),
+  PORT_AUTOFREE: flag,
+  BODY_LIMIT: z.coerce.number().int().min(1024).max(16_777_216).default(1_048_576), // bytes
+  ADMIN_TOKEN: text.refine((value) => value === null || value.length >= 8, "is at least 8 characters"),
+  REQUIRE_ADMIN_FOR_NON_GET: flag,
+  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(100).default(8),
+  LEASE_MS: z.coerce.number().int().min(500).max(3_600_000).default(15_000),
+  ATTEMPT_MS: z.coerce.number().int().min(1000).max(86_400_000).default(600_000),
+  MODEL_BASE_URL: url,
+  MODEL_NAME: text,
+  MODEL_API_KEY: text,
+  MODEL_TIMEOUT_MS: z.coerce.number().int().min(100).max(3_600_000).default(120_000),
+  MODEL_CASSETTE: text,
+  SANDBOX_TOKEN: text,
+  SANDBOX_HUB_HOST: z.string().min(1).default("127.0.0.1"),
+  SANDBOX_HUB_PORT: port.default(8788),
+  SANDBOX_HUBS: z.string().default("ws://127.0.0.1:8788"), // comma separated
+  SANDBOX_SLOTS: z.coerce.number().int().min(1).max(64).default(2),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  DAGENT_URL: url,
+  DAGENT_KEY: text,
+});
+
+/** What this process was told by its environment, checked once. */
+export type Config = {
+  dataDir: string;
+  configDir: string;
+  artifactsBase: string;
+  databaseUrl: string | null; // null: the embedded Postgres of dataDir
+  host: string;
+  port: number;
+  portAutofree: boolean;
+  bodyLimit: number; // bytes
+  adminToken: string | null;
+  requireAdminForNonGet: boolean;
+  concurrency: number;
+  leaseMs: number;
+  attemptMs: number;
+  model: {
+    baseUrl: string | null;
+    name: string | null;
+    apiKey: string | null;
+    cassette: string | null;
+    timeoutMs: number;
+  };
+  sandbox: { token: string | null; hubHost: string; hubPort: number; hubs: string[]; slots: number };
+  logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  gatewayUrl: string | null; // of a running system, for the commands that talk to one
+  key: string | null; // to present there
+};
+
+/** Reads the environment, and `.env` of the current folder beneath it. Throws `config_invalid` naming the variable. */
+export function readConfig(environment: Record<string, string | undefined> = environmentWithFile()): Config {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const name = issue?.path.join(".") ?? "environment";
+    throw new Failure("config_invalid", `${name}: ${issue?.message}`, { field: name });
+  }
+  const env = parsed.data;
+  if (env.MODEL_BASE_URL && !env.MODEL_NAME) {
+    throw new Failure("config_invalid", "MODEL_NAME: is needed with MODEL_BASE_URL", { field: "MODEL_NAME" });
+  }
+  const dataDir = resolve(env.DATA_DIR);
+  return {
+    dataDir,
+    configDir: configFolder(env.CONFIG_DIR),
+    artifactsBase: resolve(env.ARTIFACTS_BASE ?? `${dataDir}/artifacts`),
+    databaseUrl: env.DATABASE_URL,
+    host: env.HOST,
+    port: env.PORT,
+    portAutofree: env.PORT_AUTOFREE,
+    bodyLimit: env.BODY_LIMIT,
+    adminToken: env.ADMIN_TOKEN,
+    requireAdminForNonGet: env.REQUIRE_ADMIN_FOR_NON_GET,
+    concurrency: env.WORKER_CONCURRENCY,
+    leaseMs: env.LEASE_MS,
+    attemptMs: env.ATTEMPT_MS,
+    model: {
+      baseUrl: env.MODEL_BASE_URL,
+      name: env.MODEL_NAME,
+      apiKey: env.MODEL_API_KEY,
+      cassette: env.MODEL_CASSETTE && resolve(env.MODEL_CASSETTE),
+      timeoutMs: env.MODEL_TIMEOUT_MS,
+    },
+    sandbox: {
+      token: env.SANDBOX_TOKEN,
+      hubHost: env.SANDBOX_HUB_HOST,
+      hubPort: env.SANDBOX_HUB_PORT,
+      hubs: env.SANDBOX_HUBS.split(",")
+        .map((hub) => hub.trim())
+        .filter(Boolean),
+      slots: env.SANDBOX_SLOTS,
+    },
+    logLevel: env.LOG_LEVEL,
+    gatewayUrl: env.DAGENT_URL,
+    key: env.DAGENT_KEY,
+  };
+}
+
+/** The environment a child process needs: the system's, ours, and what is given here on top. */
+export function childEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
+  return { ...process.env, ...rest };
+}
+
+/** For a sandbox worker: what names its hub and its token, and nothing that opens anything else. */
+export function sandboxEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
+  const kept = ["PATH", "HOME", "LANG", "TZ", "CONFIG_DIR", "LOG_LEVEL", "SANDBOX_SLOTS", "NO_COLOR"];
+  return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
+}
+
+function environmentWithFile(): Record<string, string | undefined> {
+  if (existsSync(".env")) process.loadEnvFile(".env");
+  return process.env;
+}

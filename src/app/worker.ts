@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { AnyHandler } from "../bus/handler.ts";
+import { startWorker } from "../bus/worker.ts";
+import { asFailure, Failure } from "../contracts/failure.ts";
+import type { Log } from "../contracts/log.ts";
+import type { SandboxRun } from "../contracts/sandbox.ts";
+import { openHub } from "../sandbox/hub.ts";
+import { run } from "../services/buildtest/run.ts";
+import { ask } from "../services/chat/ask.ts";
+import { generate } from "../services/codegen/generate.ts";
+import { execute } from "../services/executor/execute.ts";
+import { decide } from "../services/orchestrator/decide.ts";
+import { index } from "../services/rag/index.ts";
+import { query } from "../services/rag/query.ts";
+import { heard, register } from "../store/agents.ts";
+import { connect } from "../store/database.ts";
+import { beat } from "../store/workers.ts";
+import type { Running } from "./child.ts";
+import type { Config } from "./config.ts";
+import { agentsOf, openModels } from "./models.ts";
+import { version } from "./paths.ts";
+import { loadRetryPolicy } from "./policies.ts";
+
+/** Every role this repository plays. A new service is a line here. */
+const handlers: AnyHandler[] = [ask, index, query, decide, execute, generate, run];
+
+/** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
+export async function runWorker(
+  config: Config,
+  { databaseUrl, log }: { databaseUrl: string; log: Log },
+): Promise<Running> {
+  const policy = await loadRetryPolicy(config.configDir);
+  const models = await openModels(config);
+  const sql = connect(databaseUrl, { max: config.concurrency + 2 });
+  const { token, hubHost, hubPort } = config.sandbox;
+  const hub = token ? await openHub({ host: hubHost, port: hubPort, token, log }) : null;
+  if (!hub) log.warn({}, "SANDBOX_TOKEN is not set: no sandbox can dial in, so nothing can be built or tested here");
+
+  const agents = agentsOf(models, version, config.sandbox.slots);
+  for (const agent of agents) await register(sql, agent);
+  const name = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const tellAlive = async () => {
+    await heard(
+      sql,
+      agents.map(({ id }) => id),
+    );
+    for (const { id, ...facts } of hub?.workers() ?? []) {
+      await beat(sql, { id: `sandbox-${id}`, kind: "sandbox", roles: [], facts });
+    }
+  };
+  const heartbeat = setInterval(() => {
+    tellAlive().catch((error) => log.warn({ reason: asFailure(error).message }, "could not say that we live"));
+  }, 3000);
+
+  const worker = await startWorker({
+    sql,
+    artifactsBase: config.artifactsBase,
+    policy: () => policy,
+    chance: Math.random,
+    name,
+    handlers,
+    concurrency: config.concurrency,
+    leaseMs: config.leaseMs,
+    attemptMs: config.attemptMs,
+    pollMs: 1000,
+    log,
+    tools: { now: () => new Date(), models, sandbox: { run: hub?.run ?? noSandbox } },
+  });
+  return {
+    facts: {
+      worker: name,
+      models: [...models.keys()],
+      agents: agents.map(({ id }) => id),
+      hub_port: hub?.port ?? null,
+    },
+    async stop() {
+      await worker.stop(20_000);
+      clearInterval(heartbeat);
+      await hub?.close();
+      await sql.end({ timeout: 5 });
+    },
+  };
+}
+
+const noSandbox: SandboxRun = async () => {
+  throw new Failure("sandbox_unavailable", "this worker has no SANDBOX_TOKEN, so no sandbox can dial in");
+};

@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { exitCodeOf, exitCodes } from "../app/child.ts";
+import { version } from "../app/paths.ts";
+import { asFailure } from "../contracts/failure.ts";
+import { json, note } from "./output.ts";
+
+const program = new Command("dagent")
+  .description("Distributed AI agents on Postgres: durable, explained, sandboxed.")
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError("(dagent --help lists the commands)")
+  .addHelpText(
+    "after",
+    `
+Exit codes: 0 well, 1 it ended badly, 2 wrong usage, 69 something needed is not there, 70 a bug, 78 wrong configuration.
+Settings come from the environment and from .env; .env.example explains them.`,
+  );
+
+/** A command: its code is loaded when it is called, so that a long-running role carries nothing it does not use. */
+function command(text: string, description: string): Command {
+  return program.command(text).description(description).option("--json", "print JSON, for programs");
+}
+
+command("up", "start everything here: database, gateway, worker, sandbox").action(async (options) => {
+  await (await import("./commands/up.ts")).up(options);
+});
+command("gateway", "start the gateway alone").action(async () => {
+  await (await import("./commands/roles.ts")).gateway();
+});
+command("worker", "start a worker alone").action(async () => {
+  await (await import("./commands/roles.ts")).worker();
+});
+const sandbox = command("sandbox", "start a sandbox worker alone: it dials the workers of SANDBOX_HUBS");
+sandbox.action(async () => {
+  await (await import("./commands/roles.ts")).sandbox();
+});
+command("migrate", "bring the database to the newest schema").action(async (options) => {
+  await (await import("./commands/migrate.ts")).migrateDatabase(options);
+});
+command("chat", "ask, and watch the answer come about")
+  .argument("<message...>", "what you want")
+  .option("-c, --collection <name>", "of documents to look in")
+  .option("-d, --dir <folder>", "files to build, test or change")
+  .option("-i, --intent <intent>", "chat, rag.answer, code.buildtest or code.generate")
+  .option("--key <key>", "an idempotency key: asking twice is asking once")
+  .action(async (words: string[], options) => {
+    await (await import("./commands/chat.ts")).chat(words.join(" "), options);
+  });
+command("index", "read documents (Markdown, plain text) into a collection")
+  .argument("<path...>", "files or folders")
+  .option("-c, --collection <name>", "its name", "default")
+  .action(async (paths: string[], options) => {
+    await (await import("./commands/documents.ts")).indexDocuments(paths, options);
+  });
+command("trace", "show what a request caused, as a waterfall")
+  .argument("<trace_id>", "as `dagent chat` printed it")
+  .action(async (traceId: string, options) => {
+    await (await import("./commands/trace.ts")).trace(traceId, options);
+  });
+command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
+  .argument("<name>", "whose key it is")
+  .option("--kind <kind>", "tenant, operator or admin", "tenant")
+  .option("--tenant <tenant>", "the tenant it opens", "local")
+  .action(async (name: string, options) => {
+    await (await import("./commands/key.ts")).key(name, options);
+  });
+command("doctor", "say what is missing on this machine, and how to get it").action(async (options) => {
+  await (await import("./commands/doctor.ts")).doctor(options);
+});
+command("setup", "install the system packages that are missing (bubblewrap)")
+  .option("--dry-run", "say what would be done, and do nothing")
+  .action(async (options) => {
+    await (await import("./commands/setup.ts")).setup(options);
+  });
+command("scenario", "walk an end-to-end story on a system of its own")
+  .argument("<name>", "full")
+  .option("--out <folder>", "where its report goes; default: artifacts/scenario of DATA_DIR")
+  .action(async (name: string, options) => {
+    await (await import("./commands/scenario.ts")).scenario(name, options);
+  });
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  process.exitCode = report(thrown);
+}
+
+function report(thrown: unknown): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  const failure = asFailure(thrown);
+  if (process.argv.includes("--json")) json({ error: { code: failure.code, message: failure.message } });
+  note(`dagent: ${failure.message}`);
+  if (failure.code === "internal" && failure.cause instanceof Error) note(failure.cause.stack ?? "");
+  return exitCodeOf(failure);
+}
