@@ -1,0 +1,85 @@
+import type { EnvelopeView, EventView, TraceAnswer } from "../contracts/http.ts";
+import { duration, paint, table } from "./output.ts";
+
+const barWidth = 36; // characters
+
+/** A trace as a waterfall: one line a message, waiting light, working dark; then why, and how it ended. */
+export function waterfall({ trace, messages, events }: TraceAnswer): string {
+  const from = Date.parse(trace.opened_at);
+  const until = Math.max(from + 1, ...events.map(({ at }) => Date.parse(at)));
+  const span = { from, until };
+  const head = `${paint("bold", trace.trace_id)}  ${trace.intent}  ${ended(trace.status)} ${duration(until - from)}`;
+  const lines = messages.map((message) => line(message, { events: eventsOf(events, message), span }));
+  return [
+    head,
+    paint("dim", `tenant ${trace.tenant}, idempotency key ${trace.idempotency_key}`),
+    "",
+    table(lines),
+    ...events.filter(({ kind }) => kind === "orchestrate_decision").flatMap(why),
+    "",
+    outcome(trace),
+  ].join("\n");
+}
+
+function ended(status: "open" | "done" | "failed"): string {
+  if (status === "open") return paint("yellow", "open since");
+  return status === "done" ? paint("green", "done in") : paint("red", "failed after");
+}
+
+function eventsOf(events: EventView[], message: EnvelopeView): EventView[] {
+  return events.filter(({ message_id }) => message_id === message.id);
+}
+
+type Span = { from: number; until: number };
+
+function line(message: EnvelopeView, { events, span }: { events: EventView[]; span: Span }): string[] {
+  const at = (what: string) => events.findLast(({ kind }) => kind.endsWith(`_${what}`))?.at;
+  const accepted = Date.parse(message.created_at);
+  const begun = Date.parse(events.find(({ kind }) => kind.endsWith("_acked"))?.at ?? message.created_at);
+  const over = Date.parse(at("done") ?? at("dead") ?? new Date(span.until).toISOString());
+  const tries = message.attempts > 1 ? `${message.attempts} attempts` : "";
+  return [
+    `${message.service}.${message.role}`,
+    bar({ accepted, begun, over }, span),
+    duration(Math.max(0, over - begun)),
+    mark(message.status),
+    [message.agent_id ?? "", tries].filter(Boolean).join(", "),
+  ];
+}
+
+function bar({ accepted, begun, over }: { accepted: number; begun: number; over: number }, span: Span): string {
+  const column = (at: number) => Math.round(((at - span.from) / (span.until - span.from)) * barWidth);
+  const start = Math.min(column(accepted), barWidth - 1);
+  const middle = Math.max(start, Math.min(column(begun), barWidth - 1));
+  const end = Math.max(middle + 1, Math.min(column(over), barWidth));
+  const waited = "·".repeat(middle - start);
+  return `${" ".repeat(start)}${paint("dim", waited)}${paint("cyan", "█".repeat(end - middle))}${" ".repeat(barWidth - end)}`;
+}
+
+function mark(status: EnvelopeView["status"]): string {
+  if (status === "done") return paint("green", "done");
+  return status === "queued" || status === "claimed" ? paint("yellow", status) : paint("red", status);
+}
+
+/** The decision in words: who won, and what spoke for and against everybody. */
+function why({ details }: EventView): string[] {
+  const candidates = Array.isArray(details.candidates) ? details.candidates : [];
+  return [
+    "",
+    `${paint("bold", "why")} ${String(details.because)}`,
+    ...candidates.map(
+      ({ agent_id, agent_version, score, reasons }) =>
+        `    ${agent_id} ${agent_version}  ${Number(score).toFixed(2)}  ${[reasons].flat().join("; ")}`,
+    ),
+  ];
+}
+
+function outcome({ answer, failure }: TraceAnswer["trace"]): string {
+  if (failure) return `${paint("red", failure.code)}: ${failure.message}`;
+  if (!answer) return paint("yellow", "not ended yet");
+  const replay = answer.replay ? paint("yellow", "(a replay of a recording, not a live model)\n") : "";
+  const sources = answer.citations.map(
+    ({ document_id, section, span }, n) => `  [${n + 1}] ${document_id}  ${section}  (characters ${span[0]}-${span[1]})`,
+  );
+  return [`${replay}${answer.text}`, ...sources].join("\n");
+}
