@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TraceId } from "./message.ts";
 
 /** The folders of a trace's artifacts, one per kind of work. */
 export const ArtifactKind = z.enum(["codegen", "build-test", "rag", "sandbox", "dlq", "scenario"]);
@@ -8,7 +9,7 @@ export type ArtifactKind = z.infer<typeof ArtifactKind>;
 export const ArtifactMeta = z.object({
   schema: z.string(), // 'build-test.report/1', or 'text' / 'json' for files without a shape of ours
   path: z.string(),
-  trace_id: z.uuid(),
+  trace_id: TraceId,
   tenant: z.string(),
   intent: z.string(),
   message_id: z.string(),

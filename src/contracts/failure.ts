@@ -42,6 +42,7 @@ export const failures = {
   expired: { status: 504, retry: false, blame: "caller" },
   config_invalid: { status: 500, retry: false, blame: "system" },
   database_unavailable: { status: 503, retry: true, blame: "system" },
+  gateway_unreachable: { status: 503, retry: true, blame: "system" },
   internal: { status: 500, retry: true, blame: "system" },
 } as const satisfies Record<string, { status: number; retry: boolean; blame: "caller" | "agent" | "system" }>;
 

@@ -18,7 +18,8 @@ export const IdempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,200}$/, "is 1 to 200 visible ASCII characters, without spaces");
 
-export const TraceId = z.uuid();
+/** A UUID of any version: a trace id that came in a `traceparent` is 128 bits of the caller's own making. */
+export const TraceId = z.guid();
 
 /** Who was chosen for the work, and what may be spent on it. Travels with the message and is enforced. */
 export const Assignment = z.object({
