@@ -69,7 +69,12 @@ export async function dropStaged(staged: Staged[]): Promise<void> {
   for (const { draft } of staged) await rm(draft, { force: true });
 }
 
-export type ArtifactQuery = { tenant: string | null; traceId: string | null; before: Date | null; limit: number };
+export type ArtifactQuery = {
+  tenant: string | null; // null: all
+  traceId: string | null;
+  before: { at: string; path: string } | null; // strictly behind this place in the order
+  limit: number;
+};
 
 /** The index: latest first, of one tenant (null: all) and, when given, one trace. */
 export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }: ArtifactQuery) {
@@ -80,8 +85,9 @@ export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }
     from artifacts
     where (${tenant}::text is null or tenant = ${tenant})
       and (${traceId}::uuid is null or trace_id = ${traceId})
-      and (${before}::timestamptz is null or created_at < ${before})
-    order by created_at desc, path
+      and (${before?.at ?? null}::timestamptz is null
+           or (created_at, path) < (${before?.at ?? null}::timestamptz, ${before?.path ?? null}::text))
+    order by created_at desc, path desc
     limit ${limit}`;
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Message } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
 
@@ -67,4 +68,47 @@ export async function eventsOf(sql: Sql, traceId: string, after = "0"): Promise<
     from bus_events
     where trace_id = ${traceId} and id > ${after}
     order by id`;
+}
+
+/**
+ * Up to `limit` events of a trace with an id above `after`, in order, such that none with a smaller id can still
+ * appear. Ids are drawn before the commit, so an event may become visible after one with a larger id: whoever goes on
+ * from the last id he saw would miss it. So we look which id is the newest, wait for those who are writing events at
+ * that moment (each holds the table's lock since before it drew its id), and only then read.
+ * A writer that hangs for longer than 5 s is not waited for.
+ */
+export async function eventsInOrder(
+  sql: Sql,
+  traceId: string,
+  { after, limit }: { after: string; limit: number },
+): Promise<BusEvent[]> {
+  const [newest] = await sql<{ id: string | null }[]>`
+    select max(id) as id
+    from bus_events
+    where trace_id = ${traceId} and id > ${after}`;
+  if (!newest?.id) return [];
+  let writers = await writersOf(sql);
+  for (let turn = 0; writers.length > 0 && turn < 250; turn += 1) {
+    await pause(20);
+    const still = new Set(await writersOf(sql));
+    writers = writers.filter((writer) => still.has(writer));
+  }
+  return sql<BusEvent[]>`
+    select id, at, kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+           attempts, worker, agent_id, agent_version, canary, details
+    from bus_events
+    where trace_id = ${traceId} and id > ${after} and id <= ${newest.id}
+    order by id
+    limit ${limit}`;
+}
+
+/** The transactions that have written events and are still open. */
+async function writersOf(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ writer: string }[]>`
+    select virtualtransaction as writer
+    from pg_locks
+    where relation = 'bus_events'::regclass
+      and database = (select oid from pg_database where datname = current_database())
+      and mode = 'RowExclusiveLock' and granted`;
+  return rows.map(({ writer }) => writer);
 }

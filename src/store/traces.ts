@@ -1,4 +1,4 @@
-import type { FailureRecord } from "../contracts/failure.ts";
+import { Failure, type FailureRecord } from "../contracts/failure.ts";
 import type { Answer, Intent } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
 
@@ -25,7 +25,10 @@ export type Opening = {
   traceparent: string | null;
 };
 
-/** Opens a trace, or finds the one this key opened before. `requestHash` is that of the first request. */
+/**
+ * Opens a trace, or finds the one this key opened before. `requestHash` is that of the first request.
+ * Throws `conflict` when the trace id is taken by another request: the caller takes a new one.
+ */
 export async function openTrace(
   tx: Sql,
   { traceId, tenant, intent, idempotencyKey, requestHash, traceparent }: Opening,
@@ -33,13 +36,13 @@ export async function openTrace(
   const fresh = await tx`
     insert into bus_traces (trace_id, tenant, intent, idempotency_key, request_hash, traceparent)
     values (${traceId}, ${tenant}, ${intent}, ${idempotencyKey}, ${requestHash}, ${traceparent})
-    on conflict (tenant, idempotency_key) do nothing
+    on conflict do nothing
     returning 1`;
   if (fresh.length === 1) return { traceId, requestHash, fresh: true };
   const [known] = await tx<{ traceId: string; requestHash: string }[]>`
     select trace_id as "traceId", request_hash as "requestHash" from bus_traces
     where tenant = ${tenant} and idempotency_key = ${idempotencyKey}`;
-  if (!known) throw new Error("a trace was there and is gone: traces are never deleted while their key lives");
+  if (!known) throw new Failure("conflict", `the trace id ${traceId} belongs to another request`);
   return { ...known, fresh: false };
 }
 
@@ -65,6 +68,19 @@ export async function traceOf(sql: Sql, traceId: string, tenant: string | null):
     from bus_traces
     where trace_id = ${traceId} and (${tenant}::text is null or tenant = ${tenant})`;
   return trace ?? null;
+}
+
+/** The latest traces of a tenant, in any status (`status` null) or one. */
+export async function latestTraces(
+  sql: Sql,
+  { tenant, status, limit }: { tenant: string; status: Trace["status"] | null; limit: number },
+): Promise<Trace[]> {
+  return sql<Trace[]>`
+    select trace_id, tenant, intent, idempotency_key, traceparent, status, answer, failure, opened_at, ended_at
+    from bus_traces
+    where tenant = ${tenant} and (${status}::text is null or status = ${status})
+    order by opened_at desc, trace_id
+    limit ${limit}`;
 }
 
 /** A message of a trace without its payload, and where it stands. */
