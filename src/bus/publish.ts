@@ -53,7 +53,7 @@ export async function publish(sql: Database, request: Request): Promise<{ traceI
   });
   if (trace.requestHash !== requestHash) {
     throw new Failure("idempotency_conflict", "this idempotency key was used for another request; take a new one", {
-      trace_id: trace.traceId,
+      first_trace_id: trace.traceId,
     });
   }
   if (trace.fresh) await wake(sql, { roles: [to], traces: [] });

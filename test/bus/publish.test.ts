@@ -36,7 +36,7 @@ describe("publishing", () => {
     await expect(put("taken", { n: 2 })).rejects.toMatchObject({
       code: "idempotency_conflict",
       status: 422,
-      details: { trace_id: traceId },
+      details: { first_trace_id: traceId },
     });
   });
 
