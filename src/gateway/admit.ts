@@ -1,0 +1,65 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { publish } from "../bus/publish.ts";
+import { Failure } from "../contracts/failure.ts";
+import type { Accepted } from "../contracts/http.ts";
+import { IdempotencyKey, type Intent } from "../contracts/message.ts";
+import { traceOf } from "../store/traces.ts";
+import type { RouteTools } from "./route.ts";
+import { sendStream, wantsStream } from "./stream.ts";
+import { traceIdIn } from "./traceparent.ts";
+
+/** What a route lets in: the role that takes it first, and the parsed body. */
+export type Wish = { to: string; intent: Intent; payload: unknown };
+
+/**
+ * Stores a request on the bus and answers 202 with its trace, or, when the caller asks for server-sent events, the
+ * trace as it happens. The same Idempotency-Key with the same body answers the first trace, marked
+ * `idempotency-replayed`. Throws `invalid_idempotency_key`, `idempotency_conflict`, `payload_too_large`.
+ */
+export async function admit(
+  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+  wish: Wish,
+  tools: RouteTools,
+): Promise<FastifyReply> {
+  const { tenant } = request.identity;
+  const { traceId, fresh } = await store(request, wish, tools);
+  const links = { trace: `/api/traces/${traceId}`, artifacts: `/api/artifacts/index?trace_id=${traceId}` };
+  reply.header("x-trace-id", traceId).header("location", links.trace);
+  if (!fresh) reply.header("idempotency-replayed", "true");
+  if (wantsStream(request)) return sendStream(reply, tools.feed.open({ traceId, tenant, after: "0" }));
+
+  const known = fresh ? null : await traceOf(tools.sql, traceId, tenant);
+  const accepted: Accepted = { trace_id: traceId, status: known?.status ?? "open", links };
+  return reply.code(202).header("cache-control", "no-store").send(accepted);
+}
+
+async function store(request: FastifyRequest, wish: Wish, { sql, newTraceId }: RouteTools) {
+  const { tenant } = request.identity;
+  const key = idempotencyKeyOf(request);
+  const header = request.headers.traceparent;
+  const sent = typeof header === "string" ? traceIdIn(header) : null;
+  const traceparent = sent && typeof header === "string" ? header : null;
+  const put = (traceId: string, idempotencyKey: string) =>
+    publish(sql, { ...wish, tenant, traceId, idempotencyKey, traceparent });
+
+  // A caller's trace may hold several requests to us: the first takes its id, without it the key is one of our own.
+  const traceId = String(request.id);
+  try {
+    return await put(traceId, key ?? (sent ? newTraceId() : traceId));
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== "conflict") throw error;
+    const other = newTraceId();
+    return await put(other, key ?? other);
+  }
+}
+
+function idempotencyKeyOf({ headers }: FastifyRequest): string | null {
+  const sent = headers["idempotency-key"];
+  if (sent === undefined) return null;
+  const key = IdempotencyKey.safeParse(sent);
+  if (key.success) return key.data;
+  const message = key.error.issues[0]?.message ?? "is not a key";
+  throw new Failure("invalid_idempotency_key", `Idempotency-Key ${message}`, {
+    errors: [{ in: "header", path: "/idempotency-key", message }],
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { Failure } from "../../contracts/failure.ts";
+import {
+  type EnvelopeView,
+  type EventView,
+  TraceAnswer,
+  TraceList,
+  TracesQuery,
+  type TraceView,
+} from "../../contracts/http.ts";
+import { TraceId } from "../../contracts/message.ts";
+import { type BusEvent, eventsOf } from "../../store/events.ts";
+import { type Envelope, envelopesOf, latestTraces, type Trace, traceOf } from "../../store/traces.ts";
+import { eventStream, problems, type Routes } from "../route.ts";
+import { lastEventId, sendStream, wantsStream } from "../stream.ts";
+
+/** `GET /api/traces` and `GET /api/traces/:trace_id`: what happened to requests of the tenant. */
+export const traceRoutes: Routes = (app, { sql, feed }) => {
+  app.route({
+    method: "GET",
+    url: "/api/traces",
+    schema: {
+      operationId: "traces",
+      summary: "The latest traces",
+      querystring: TracesQuery,
+      response: { 200: TraceList, ...problems },
+    },
+    async handler({ query: { limit, status = null }, identity: { tenant } }): Promise<TraceList> {
+      return { traces: (await latestTraces(sql, { tenant, status, limit })).map(viewOfTrace) };
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/api/traces/:trace_id",
+    schema: {
+      operationId: "trace",
+      summary:
+        "All that one request caused; with Accept: text/event-stream as it happens, resuming after Last-Event-ID",
+      params: z.object({ trace_id: TraceId }),
+      response: {
+        200: { description: "The trace", content: { "application/json": { schema: TraceAnswer }, ...eventStream } },
+        ...problems,
+      },
+    },
+    async handler(request, reply) {
+      const { tenant } = request.identity;
+      const traceId = request.params.trace_id.toLowerCase();
+      const trace = await traceOf(sql, traceId, tenant);
+      if (!trace) throw new Failure("not_found", `there is no trace ${traceId}`);
+      if (wantsStream(request)) {
+        return sendStream(reply, feed.open({ traceId, tenant, after: lastEventId(request) }));
+      }
+      const [messages, events] = await Promise.all([envelopesOf(sql, traceId), eventsOf(sql, traceId)]);
+      return reply.header("content-type", "application/json; charset=utf-8").send({
+        trace: viewOfTrace(trace),
+        messages: messages.map(viewOfEnvelope),
+        events: events.map(viewOfEvent),
+      } satisfies TraceAnswer);
+    },
+  });
+};
+
+function viewOfTrace({ opened_at, ended_at, ...trace }: Trace): TraceView {
+  return { ...trace, opened_at: opened_at.toISOString(), ended_at: ended_at?.toISOString() ?? null };
+}
+
+function viewOfEnvelope({ created_at, ended_at, ...envelope }: Envelope): EnvelopeView {
+  return { ...envelope, created_at: created_at.toISOString(), ended_at: ended_at?.toISOString() ?? null };
+}
+
+function viewOfEvent({ at, ...event }: BusEvent): EventView {
+  return { ...event, at: at.toISOString() };
+}

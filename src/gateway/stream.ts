@@ -1,0 +1,182 @@
+import { Readable } from "node:stream";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Failure } from "../contracts/failure.ts";
+import type { Log } from "../contracts/log.ts";
+import type { Database } from "../store/database.ts";
+import { type BusEvent, eventsInOrder } from "../store/events.ts";
+import { type Trace, traceOf } from "../store/traces.ts";
+import { listen } from "../store/wake.ts";
+
+const pollMs = 1000; // how long a lost wake-up can cost
+const heartbeatMs = 15_000;
+const page = 200; // events in memory at one time, per stream
+const streamsMax = 256;
+
+/** Live traces for all streams of one gateway: one LISTEN connection, opened with the first stream. */
+export type Feed = {
+  /** A trace's events after an id, then its answer or failure, as server-sent events. Throws `too_many_requests`. */
+  open(wish: Wish): Readable;
+  close(): Promise<void>;
+};
+
+type Wish = { traceId: string; tenant: string; after: string };
+
+export function openFeed({ sql, log }: { sql: Database; log: Log }): Feed {
+  const bells = new Map<string, Set<Bell>>(); // by trace
+  let closing = false;
+  let listening: Promise<() => Promise<void>> | null = null;
+  let streams = 0;
+
+  function hear(): void {
+    listening ??= listen(sql, (hint) => {
+      for (const traceId of hint ? hint.traces : bells.keys()) for (const bell of bells.get(traceId) ?? []) bell.ring();
+    });
+    listening.catch((error) => {
+      log.warn({ reason: error.message }, "no wake-ups: streams poll");
+      listening = null;
+    });
+  }
+
+  return {
+    open(wish) {
+      if (streams >= streamsMax) {
+        throw new Failure("too_many_requests", `${streamsMax} streams are open; read the trace without a stream`);
+      }
+      streams += 1;
+      hear();
+      const bell = newBell();
+      if (closing) bell.end();
+      const shared = bells.get(wish.traceId) ?? new Set();
+      bells.set(wish.traceId, shared.add(bell));
+      const stream = Readable.from(frames(wish, { sql, log, bell }), { objectMode: false });
+      stream.once("close", () => {
+        streams -= 1;
+        bell.end();
+        shared.delete(bell);
+        if (shared.size === 0) bells.delete(wish.traceId);
+      });
+      return stream;
+    },
+    async close() {
+      closing = true;
+      for (const bell of [...bells.values()].flatMap((shared) => [...shared])) bell.end();
+      const unlisten = await listening?.catch(() => null);
+      await unlisten?.();
+    },
+  };
+}
+
+/** Nothing is read from the database before the reader has taken what there was: a slow one holds one page. */
+async function* frames(
+  { traceId, tenant, after }: Wish,
+  { sql, log, bell }: { sql: Database; log: Log; bell: Bell },
+): AsyncGenerator<string> {
+  yield `retry: ${pollMs}\n\n`;
+  let last = after;
+  let spokeAt = performance.now();
+  try {
+    while (!bell.over) {
+      bell.muffle();
+      const trace = await traceOf(sql, traceId, tenant); // before its events: an ended trace has them all
+      if (!trace) return;
+      for (let events = await read(last); events.length > 0; events = await read(last)) {
+        for (const event of events) {
+          yield frame(event.kind, event, event.id);
+          last = event.id;
+        }
+        spokeAt = performance.now();
+        if (events.length < page) break;
+      }
+      if (trace.status !== "open") {
+        yield lastFrame(trace);
+        return;
+      }
+      await bell.rung(pollMs);
+      if (performance.now() - spokeAt < heartbeatMs) continue;
+      yield ": still here\n\n";
+      spokeAt = performance.now();
+    }
+  } catch (error) {
+    // The status line is long gone. The reader comes back with its Last-Event-ID and is told then.
+    log.warn({ trace_id: traceId, reason: error instanceof Error ? error.message : error }, "a stream broke off");
+  }
+
+  function read(from: string): Promise<BusEvent[]> {
+    return eventsInOrder(sql, traceId, { after: from, limit: page });
+  }
+}
+
+/** JSON has no raw line breaks, so one `data` line holds it all. */
+function frame(name: string, content: unknown, id: string | null): string {
+  return `${id === null ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(content)}\n\n`;
+}
+
+function lastFrame({ answer, failure }: Trace): string {
+  return answer ? frame("answer", answer, null) : frame("failure", failure, null);
+}
+
+/** Rings once for all that happened since it was muffled, so no news falls between reading and waiting. */
+type Bell = {
+  readonly over: boolean; // the reader has gone, or the gateway closes
+  ring(): void;
+  end(): void;
+  muffle(): void;
+  rung(withinMs: number): Promise<void>;
+};
+
+function newBell(): Bell {
+  let news = false;
+  let over = false;
+  let wakeUp = () => {};
+  const ring = () => {
+    news = true;
+    wakeUp();
+  };
+  return {
+    get over() {
+      return over;
+    },
+    ring,
+    end() {
+      over = true;
+      ring();
+    },
+    muffle() {
+      news = false;
+    },
+    rung: (withinMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, withinMs);
+        wakeUp = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        if (news || over) wakeUp();
+      }),
+  };
+}
+
+/** True when the caller asks for server-sent events. */
+export function wantsStream({ method, headers }: FastifyRequest): boolean {
+  const types = (headers.accept ?? "").split(",").map((type) => type.split(";")[0]?.trim().toLowerCase());
+  return method !== "HEAD" && types.includes("text/event-stream");
+}
+
+/** Where a reader that comes back goes on: the id of the last event it saw. */
+export function lastEventId({ headers }: FastifyRequest): string {
+  const said = headers["last-event-id"] ?? "0";
+  if (typeof said === "string" && /^\d{1,18}$/.test(said)) return said;
+  throw new Failure("invalid_request", "Last-Event-ID is not the id of an event", {
+    errors: [{ in: "header", path: "/last-event-id", message: "is the id of an event: digits" }],
+  });
+}
+
+/** Answers with a stream. Proxies are told not to hold it back. */
+export function sendStream(reply: FastifyReply, stream: Readable): FastifyReply {
+  return reply
+    .code(200)
+    .header("content-type", "text/event-stream; charset=utf-8")
+    .header("cache-control", "no-store, no-transform")
+    .header("x-accel-buffering", "no")
+    .send(stream);
+}
