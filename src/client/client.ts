@@ -1,0 +1,92 @@
+import { z } from "zod";
+import type { ChatRequest } from "../contracts/chat.ts";
+import {
+  Accepted,
+  ArtifactList,
+  type ArtifactsQuery,
+  Health,
+  KeyCreated,
+  KeyList,
+  type KeyRequest,
+  KeyView,
+  TraceAnswer,
+  TraceList,
+  type TracesQuery,
+} from "../contracts/http.ts";
+import type { IndexRequest } from "../contracts/knowledge.ts";
+import { Summary } from "../contracts/metrics.ts";
+import { type FollowOptions, follow, type News } from "./follow.ts";
+import { ask, type Call, type Door, read } from "./request.ts";
+
+/** How a request is sent: its key, its place in the caller's own trace, and when to give up. */
+export type Sending = { idempotencyKey?: string; traceparent?: string; signal?: AbortSignal };
+
+/** The bytes of a kept file. */
+export type File = { content: Uint8Array; contentType: string; sha256: string };
+
+/**
+ * The gateway as seen from outside, one function a route. Each throws a Failure with the code of the gateway's problem,
+ * or `gateway_unreachable` when there was no answer.
+ */
+export type Client = {
+  chat(request: z.input<typeof ChatRequest>, sending?: Sending): Promise<Accepted>;
+  index(request: z.input<typeof IndexRequest>, sending?: Sending): Promise<Accepted>;
+  trace(traceId: string): Promise<TraceAnswer>;
+  traces(query?: TracesQuery): Promise<TraceList>;
+  /** A trace as it happens, to its end. A connection that breaks is taken up again where it broke. */
+  follow(traceId: string, options?: FollowOptions): AsyncGenerator<News, void>;
+  artifacts(query?: ArtifactsQuery): Promise<ArtifactList>;
+  artifact(path: string): Promise<File>;
+  summary(): Promise<Summary>;
+  health(): Promise<Health>;
+  openapi(): Promise<Record<string, unknown>>;
+  createKey(request: KeyRequest): Promise<KeyCreated>;
+  keys(): Promise<KeyList>;
+  revokeKey(id: string): Promise<KeyView>;
+};
+
+/**
+ * Opens the door at `url`. `token` is a key (`dag_…`), `adminToken` the ADMIN_TOKEN, `tenant` whose data an operator or
+ * admin means. Nothing is sent before the first call.
+ */
+export function openClient(door: Door): Client {
+  async function json<Shape extends z.ZodType>(shape: Shape, call: Call): Promise<z.output<Shape>> {
+    return read(await ask(door, call), shape);
+  }
+
+  return {
+    chat: (body, sending) => json(Accepted, { method: "POST", path: "/api/chat", body, ...sent(sending) }),
+    index: (body, sending) => json(Accepted, { method: "POST", path: "/api/rag/index", body, ...sent(sending) }),
+    trace: (traceId) => json(TraceAnswer, { path: `/api/traces/${encodeURIComponent(traceId)}` }),
+    traces: (query = {}) => json(TraceList, { path: `/api/traces${queryOf(query)}` }),
+    follow: (traceId, options = {}) => follow(door, traceId, options),
+    artifacts: (query = {}) => json(ArtifactList, { path: `/api/artifacts/index${queryOf(query)}` }),
+    async artifact(path) {
+      const answer = await ask(door, { path: `/artifacts/${path.split("/").map(encodeURIComponent).join("/")}` });
+      return {
+        content: new Uint8Array(await answer.arrayBuffer()),
+        contentType: answer.headers.get("content-type") ?? "application/octet-stream",
+        sha256: (answer.headers.get("etag") ?? "").replaceAll('"', ""),
+      };
+    },
+    summary: () => json(Summary, { path: "/api/metrics/summary" }),
+    health: () => json(Health, { path: "/health" }),
+    openapi: () => json(z.record(z.string(), z.unknown()), { path: "/openapi.json" }),
+    createKey: (body) => json(KeyCreated, { method: "POST", path: "/api/keys", body }),
+    keys: () => json(KeyList, { path: "/api/keys" }),
+    revokeKey: (id) => json(KeyView, { method: "DELETE", path: `/api/keys/${encodeURIComponent(id)}` }),
+  };
+}
+
+function sent({ idempotencyKey, traceparent, signal }: Sending = {}): Pick<Call, "headers" | "signal"> {
+  const headers: Record<string, string> = {};
+  if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey;
+  if (traceparent !== undefined) headers.traceparent = traceparent;
+  return { headers, ...(signal && { signal }) };
+}
+
+function queryOf(query: Record<string, unknown>): string {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value));
+  return given.size === 0 ? "" : `?${given}`;
+}
