@@ -123,14 +123,44 @@ export function readConfig(environment: Record<string, string | undefined> = env
   };
 }
 
-/** The environment a child process needs: the system's, ours, and what is given here on top. */
-export function childEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
-  return { ...process.env, ...rest };
+/** The environment of a child: the system's, every setting as it stands here, and what is given on top. */
+export function childEnvironment(config: Config, rest: Record<string, string>): Record<string, string | undefined> {
+  const { model, sandbox } = config;
+  return {
+    ...process.env,
+    DATA_DIR: config.dataDir,
+    CONFIG_DIR: config.configDir,
+    ARTIFACTS_BASE: config.artifactsBase,
+    DATABASE_URL: config.databaseUrl ?? "",
+    HOST: config.host,
+    PORT: String(config.port),
+    PORT_AUTOFREE: String(config.portAutofree),
+    BODY_LIMIT: String(config.bodyLimit),
+    ADMIN_TOKEN: config.adminToken ?? "",
+    REQUIRE_ADMIN_FOR_NON_GET: String(config.requireAdminForNonGet),
+    WORKER_CONCURRENCY: String(config.concurrency),
+    LEASE_MS: String(config.leaseMs),
+    ATTEMPT_MS: String(config.attemptMs),
+    MODEL_BASE_URL: model.baseUrl ?? "",
+    MODEL_NAME: model.name ?? "",
+    MODEL_API_KEY: model.apiKey ?? "",
+    MODEL_TIMEOUT_MS: String(model.timeoutMs),
+    MODEL_CASSETTE: model.cassette ?? "",
+    SANDBOX_TOKEN: sandbox.token ?? "",
+    LOG_LEVEL: config.logLevel,
+    ...rest,
+  };
+}
+
+/** The environment of a program of the system, a package manager say, which needs no setting of ours. */
+export function systemEnvironment(rest: Record<string, string> = {}): Record<string, string | undefined> {
+  const kept = ["PATH", "HOME", "LANG", "TZ", "http_proxy", "https_proxy", "no_proxy"];
+  return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 
 /** For a sandbox worker: what names its hub and its token, and nothing that opens anything else. */
 export function sandboxEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
-  const kept = ["PATH", "HOME", "LANG", "TZ", "CONFIG_DIR", "LOG_LEVEL", "SANDBOX_SLOTS", "NO_COLOR"];
+  const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS"];
   return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 

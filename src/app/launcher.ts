@@ -100,13 +100,15 @@ async function startRoles(
 async function environments(config: Config & { databaseUrl: string }) {
   const hubPort = String(await freePort());
   const SANDBOX_TOKEN = config.sandbox.token ?? randomBytes(24).toString("hex");
-  const { dataDir, configDir, artifactsBase, databaseUrl, port } = config;
-  const shared = { DATA_DIR: dataDir, CONFIG_DIR: configDir, ARTIFACTS_BASE: artifactsBase, DATABASE_URL: databaseUrl };
   const hub = { SANDBOX_TOKEN, SANDBOX_HUB_HOST: "127.0.0.1", SANDBOX_HUB_PORT: hubPort };
   return {
-    gateway: childEnvironment({ ...shared, PORT: String(port) }),
-    worker: childEnvironment({ ...shared, ...hub }),
-    sandbox: sandboxEnvironment({ SANDBOX_TOKEN, SANDBOX_HUBS: `ws://127.0.0.1:${hubPort}`, CONFIG_DIR: configDir }),
+    gateway: childEnvironment(config, {}),
+    worker: childEnvironment(config, hub),
+    sandbox: sandboxEnvironment({
+      SANDBOX_TOKEN,
+      SANDBOX_HUBS: `ws://127.0.0.1:${hubPort}`,
+      CONFIG_DIR: config.configDir,
+    }),
   };
 }
 

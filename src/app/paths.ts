@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -15,6 +16,13 @@ export const migrationsFolder = join(packageRoot, "supabase/migrations");
 export function configFolder(chosen: string | null): string {
   if (chosen) return resolve(chosen);
   return existsSync("configs/retry_policy.json") ? resolve("configs") : join(packageRoot, "configs");
+}
+
+/** The folder of an installed package, wherever npm has put it. */
+export function packageFolder(name: string): string {
+  const entry = createRequire(import.meta.url).resolve(name);
+  const marker = join("node_modules", name);
+  return entry.slice(0, entry.lastIndexOf(marker) + marker.length);
 }
 
 function findRoot(folder: string): string {

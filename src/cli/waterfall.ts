@@ -79,7 +79,8 @@ function outcome({ answer, failure }: TraceAnswer["trace"]): string {
   if (!answer) return paint("yellow", "not ended yet");
   const replay = answer.replay ? paint("yellow", "(a replay of a recording, not a live model)\n") : "";
   const sources = answer.citations.map(
-    ({ document_id, section, span }, n) => `  [${n + 1}] ${document_id}  ${section}  (characters ${span[0]}-${span[1]})`,
+    ({ document_id, section, span }, n) =>
+      `  [${n + 1}] ${document_id}  ${section}  (characters ${span[0]}-${span[1]})`,
   );
   return [`${replay}${answer.text}`, ...sources].join("\n");
 }

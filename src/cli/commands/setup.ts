@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { childEnvironment } from "../../app/config.ts";
+import { systemEnvironment } from "../../app/config.ts";
 import { findProgram } from "../../app/programs.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { json, say } from "../output.ts";
@@ -38,7 +38,7 @@ export async function setup(options: { json?: boolean; dryRun?: boolean }): Prom
 
   for (const [program = "", ...args] of steps) {
     if (!options.json) say(`running: ${[program, ...args].join(" ")}`);
-    const env = childEnvironment({ DEBIAN_FRONTEND: "noninteractive" });
+    const env = systemEnvironment({ DEBIAN_FRONTEND: "noninteractive" });
     const { status, stderr } = spawnSync(program, args, { encoding: "utf8", env });
     if (status !== 0) throw new Failure("sandbox_unavailable", `${program} failed: ${stderr.trim().slice(-500)}`);
   }

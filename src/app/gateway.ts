@@ -1,0 +1,49 @@
+import { randomUUID } from "node:crypto";
+import { asFailure, Failure } from "../contracts/failure.ts";
+import type { Log } from "../contracts/log.ts";
+import { openGateway } from "../gateway/server.ts";
+import { connect } from "../store/database.ts";
+import type { Running } from "./child.ts";
+import type { Config } from "./config.ts";
+import { version } from "./paths.ts";
+import { loadRoutePolicies } from "./policies.ts";
+
+/** Opens the gateway: its own connections, the operator's route policies, the clock and the source of trace ids. */
+export async function runGateway(
+  config: Config,
+  { databaseUrl, log }: { databaseUrl: string; log: Log },
+): Promise<Running> {
+  const policies = await loadRoutePolicies(config.configDir);
+  const sql = connect(databaseUrl, { max: 6 });
+  const open = (port: number) =>
+    openGateway({
+      sql,
+      listen: { host: config.host, port },
+      artifactsBase: config.artifactsBase,
+      policies: () => policies,
+      adminToken: config.adminToken,
+      requireAdminForNonGet: config.requireAdminForNonGet,
+      allowRemoteWithoutKeys: false,
+      bodyLimit: config.bodyLimit,
+      log,
+      now: () => new Date(),
+      newTraceId: randomUUID,
+      version,
+    });
+
+  const gateway = await open(config.port).catch((thrown) => {
+    if (thrown.code !== "EADDRINUSE") throw asFailure(thrown);
+    if (config.portAutofree) return open(0);
+    throw new Failure(
+      "conflict",
+      `port ${config.port} is taken: set PORT to another, or PORT_AUTOFREE=true to take any`,
+    );
+  });
+  return {
+    facts: { url: gateway.url },
+    async stop() {
+      await gateway.close();
+      await sql.end({ timeout: 5 });
+    },
+  };
+}

@@ -1,0 +1,8 @@
+import type { Client } from "../client/client.ts";
+import type { EventView, TraceAnswer } from "../contracts/http.ts";
+
+/** Follows a trace to its end, telling each event as it happens, and answers all of it. */
+export async function follow(client: Client, traceId: string, tell: (event: EventView) => void): Promise<TraceAnswer> {
+  for await (const one of client.follow(traceId)) if (one.name === "event") tell(one.event);
+  return client.trace(traceId);
+}
