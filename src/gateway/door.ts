@@ -18,6 +18,7 @@ export function openDoor({ bodyLimit, newTraceId, log }: DoorOptions): App {
     requestTimeout: 30_000, // to send a whole request
     connectionTimeout: 60_000, // without a byte in or out: a stream's reader that stalls is let go
     return503OnClosing: false,
+    http: { requireHostHeader: false }, // we say it ourselves, as a problem
     routerOptions: { maxParamLength: 1024 },
     genReqId: ({ headers: { traceparent } }) =>
       (typeof traceparent === "string" ? traceIdIn(traceparent) : null) ?? newTraceId(),
@@ -54,6 +55,7 @@ export function watch(app: App, options: GuardOptions & { log: Log }): void {
   app.decorateRequest("identity");
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-trace-id", request.id);
+    if (request.headers.host === undefined) throw new Failure("invalid_request", "the request has no Host header");
     if (!request.is404) request.identity = await guard(request, options);
   });
   app.addHook("onResponse", async (request, reply) => {
