@@ -8,7 +8,6 @@ import { type Trace, traceOf } from "../store/traces.ts";
 import { listen } from "../store/wake.ts";
 
 const pollMs = 1000; // how long a lost wake-up can cost
-const heartbeatMs = 15_000;
 const page = 200; // events in memory at one time, per stream
 const streamsMax = 256;
 
@@ -21,7 +20,9 @@ export type Feed = {
 
 type Wish = { traceId: string; tenant: string; after: string };
 
-export function openFeed({ sql, log }: { sql: Database; log: Log }): Feed {
+export type FeedOptions = { sql: Database; log: Log; heartbeatMs?: number };
+
+export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed {
   const bells = new Map<string, Set<Bell>>(); // by trace
   let closing = false;
   let listening: Promise<() => Promise<void>> | null = null;
@@ -48,7 +49,7 @@ export function openFeed({ sql, log }: { sql: Database; log: Log }): Feed {
       if (closing) bell.end();
       const shared = bells.get(wish.traceId) ?? new Set();
       bells.set(wish.traceId, shared.add(bell));
-      const stream = Readable.from(frames(wish, { sql, log, bell }), { objectMode: false });
+      const stream = Readable.from(frames(wish, { sql, log, heartbeatMs, bell }), { objectMode: false });
       stream.once("close", () => {
         streams -= 1;
         bell.end();
@@ -69,7 +70,7 @@ export function openFeed({ sql, log }: { sql: Database; log: Log }): Feed {
 /** Nothing is read from the database before the reader has taken what there was: a slow one holds one page. */
 async function* frames(
   { traceId, tenant, after }: Wish,
-  { sql, log, bell }: { sql: Database; log: Log; bell: Bell },
+  { sql, log, heartbeatMs, bell }: Required<FeedOptions> & { bell: Bell },
 ): AsyncGenerator<string> {
   yield `retry: ${pollMs}\n\n`;
   let last = after;
@@ -91,7 +92,7 @@ async function* frames(
         yield lastFrame(trace);
         return;
       }
-      await bell.rung(pollMs);
+      await bell.rung(Math.min(pollMs, heartbeatMs));
       if (performance.now() - spokeAt < heartbeatMs) continue;
       yield ": still here\n\n";
       spokeAt = performance.now();

@@ -4,6 +4,7 @@ import { Accepted, TraceAnswer, TraceList } from "../../src/contracts/http.ts";
 import { tell } from "../../src/store/events.ts";
 import type { Claimed } from "../../src/store/messages.ts";
 import { wake } from "../../src/store/wake.ts";
+import type { World } from "../support/world.ts";
 import { answer, bury, type Door, finish, gatewayOf, openDoor, post, take } from "./door.ts";
 
 describe("/api/traces", () => {
@@ -118,6 +119,7 @@ describe("/api/traces", () => {
       await tell(held, message, { what: "status", details: { text: "early" } });
       await status(message, "late");
       await finish(door.world, message);
+      await untilSomebodyWaitsForWriters(door.world);
 
       await held`commit`;
       held.release();
@@ -186,6 +188,17 @@ function namesIn(text: string): string[] {
 
 function lastIdIn(text: string): string {
   return [...text.matchAll(/^id: (\d+)$/gm)].at(-1)?.[1] ?? "0";
+}
+
+/** Until the look-up of open writers was seen at two different times: whoever does not wait looks once. */
+async function untilSomebodyWaitsForWriters({ sql }: World): Promise<void> {
+  const seen = new Set<string>();
+  while (seen.size < 2) {
+    const rows = await sql<{ began: string }[]>`
+      select query_start::text as began from pg_stat_activity
+      where datname = current_database() and query like '%virtualtransaction as writer%' and pid <> pg_backend_pid()`;
+    for (const { began } of rows) seen.add(began);
+  }
 }
 
 /** Reads a stream bit by bit. */
