@@ -26,6 +26,7 @@ export type RouteTools = {
   sql: Database;
   feed: Feed;
   artifactsBase: string;
+  adminToken: string | null;
   now: () => Date;
   newTraceId: () => string;
   version: string;

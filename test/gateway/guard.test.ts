@@ -85,7 +85,7 @@ describe("the guard", () => {
         await fetch(`${url}/api/metrics/summary`, { headers }),
         await fetch(`${url}/api/keys`, { headers }),
         await post(`${url}/api/chat`, { message: "may I?" }, headers),
-        await post(`${url}/api/keys`, { name: "one more", kind: "operator" }, headers),
+        await post(`${url}/api/keys`, { name: "one more", kind: "admin" }, headers),
       ];
 
       expect(replies.map(({ status }) => status)).toEqual(want);

@@ -89,3 +89,17 @@ describe("/api/keys", () => {
     expect(await reply.json()).toMatchObject({ errors: [{ in: "path", path: "/id" }] });
   });
 });
+
+test("the first key must leave somebody who can make the next", async () => {
+  const door = await openDoor();
+  try {
+    const first = await post(`${door.url}/api/keys`, { name: "acme's", kind: "tenant", tenant: "acme" });
+    expect(first.status).toBe(409);
+    expect(await first.json()).toMatchObject({ code: "conflict", detail: expect.stringContaining("ADMIN_TOKEN") });
+    expect(await door.world.sql`select from access_keys`).toHaveLength(0);
+
+    expect((await post(`${door.url}/api/keys`, { name: "root", kind: "admin" })).status).toBe(201);
+  } finally {
+    await door.close();
+  }
+});

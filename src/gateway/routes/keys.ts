@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { Failure } from "../../contracts/failure.ts";
 import { KeyCreated, KeyList, KeyRequest, KeyView } from "../../contracts/http.ts";
+import type { Sql } from "../../store/database.ts";
 import { tellAlone } from "../../store/events.ts";
-import { type AccessKey, keysOf, openTenant, revokeKey, storeKey, tenantExists } from "../../store/keys.ts";
+import { type AccessKey, keysOf, openTenant, revokeKey, standingOf, storeKey, tenantExists } from "../../store/keys.ts";
 import { sha256 } from "../guard.ts";
 import { problems, type Routes } from "../route.ts";
 
 /** `POST`, `GET` and `DELETE /api/keys`: who may come in. Each change is an event in the same transaction. */
-export const keyRoutes: Routes = (app, { sql }) => {
+export const keyRoutes: Routes = (app, { sql, adminToken }) => {
   app.route({
     method: "POST",
     url: "/api/keys",
@@ -22,6 +23,7 @@ export const keyRoutes: Routes = (app, { sql }) => {
       const { name, kind, tenant } = request.body;
       const key = `dag_${randomBytes(32).toString("base64url")}`;
       const stored = await sql.begin(async (tx) => {
+        if (kind !== "admin" && adminToken === null) await mustHaveAdmin(tx);
         if (kind === "tenant") await openTenant(tx, tenant);
         else mustExist(await tenantExists(tx, tenant), tenant);
         const row = await storeKey(tx, { name, kind, tenant, sha256: sha256(key) });
@@ -76,6 +78,15 @@ export const keyRoutes: Routes = (app, { sql }) => {
     },
   });
 };
+
+/** The first key closes the door to everybody without one: somebody must be left who can make the second. */
+async function mustHaveAdmin(tx: Sql): Promise<void> {
+  if ((await standingOf(tx, null)).adminExists) return;
+  throw new Failure(
+    "conflict",
+    "the first key must be of kind admin, or set ADMIN_TOKEN: or nobody could make the next one",
+  );
+}
 
 function mustExist(exists: boolean, tenant: string): void {
   if (exists) return;
