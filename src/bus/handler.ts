@@ -3,7 +3,7 @@ import type { Artifact } from "../contracts/artifact.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
-import type { Sql } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
 
 /** A message that follows from this one. What is not given is inherited. */
 export type Next = {
@@ -22,7 +22,7 @@ export type Outcome<Result> = { result: Result; next?: Next[]; answer?: Answer }
 
 /** What a handler may use of the world. */
 export type Tools = {
-  sql: Sql;
+  sql: Database;
   now: () => Date;
   signal: AbortSignal; // fires when the lease is lost, the attempt is over time or the worker stops
   models: ModelSet;

@@ -1,0 +1,52 @@
+import type { Handler, Next } from "../../bus/handler.ts";
+import { jsonArtifact } from "../../contracts/artifact.ts";
+import type { DecideRequest } from "../../contracts/decision.ts";
+import { type Passage, type QueryArtifact, QueryRequest, QueryResult } from "../../contracts/knowledge.ts";
+import type { Answer } from "../../contracts/message.ts";
+import type { Work } from "../../contracts/work.ts";
+import { quoteFrom } from "../../rules/quote.ts";
+import { retrieve } from "./retrieve.ts";
+
+/**
+ * Finds the passages that answer a question, and quotes them or hands them to the work they are the ground of.
+ *
+ * in     QueryRequest: the question, the collection, how many passages, and the work that waits for them
+ * out    QueryResult: the passages with score, reasons and the way that led to them, and the citations
+ * next   with `work`: orchestrator.decide for executor.execute; without: it answers and ends the trace
+ * fails  never by itself: finding nothing is an honest answer without citations
+ */
+export const query: Handler<QueryRequest, QueryResult> = {
+  role: "rag.query",
+  accepts: QueryRequest,
+  answers: QueryResult,
+
+  async handle({ tenant, payload }, { sql, signal, keep }) {
+    const began = performance.now();
+    signal.throwIfAborted();
+    const { work, ...request } = payload;
+    const { passages, question } = await retrieve(sql, { tenant, ...request });
+    const { text, citations } = quoteFrom(passages, question);
+    const result = { results: passages, citations, took_ms: performance.now() - began, provider: null };
+    const artifact: QueryArtifact = { request, result };
+    await keep(jsonArtifact("rag", "query.json", "rag.query/1", artifact));
+
+    if (work) return { result, next: [decision(work, passages)] };
+    const told = citations.length > 0 ? text : nothing(request.collection, passages);
+    const answer: Answer = { text: told, verdict: null, citations, provider: null, replay: false };
+    return { result, answer };
+  },
+};
+
+function decision(work: Work, passages: Passage[]): Next {
+  const grounding = passages.map(({ document_id, title, section, span, text, score }) => {
+    return { document_id, title, section, span, text, score };
+  });
+  const payload: DecideRequest = { role: "executor.execute", work: { ...work, grounding } };
+  return { to: "orchestrator.decide", payload };
+}
+
+function nothing(collection: string | null, passages: Passage[]): string {
+  const where = collection === null ? "any collection" : `collection ${collection}`;
+  const near = passages.length > 0 ? " What came nearest is in rag/query.json." : "";
+  return `Nothing was found in ${where} that answers this.${near}`;
+}
