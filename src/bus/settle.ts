@@ -36,7 +36,8 @@ export async function settleDone(
     await end(tx, message, { status: "done", result: outcome.result });
     for (const { kind, data } of records) await tell(tx, message, { kind, details: data });
     await tell(tx, message, { what: "done" });
-    await insertMessages(tx, drafts);
+    const fresh = await insertMessages(tx, drafts);
+    if (fresh.length < drafts.length) throw new Failure("internal", "a follow-up's key was used before in its role");
     if (outcome.answer) await endTrace(tx, message.traceId, { answer: outcome.answer });
   });
   await wake(sql, { roles: next.map(({ to }) => to), traces: [message.traceId] });

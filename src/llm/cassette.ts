@@ -1,0 +1,67 @@
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { z } from "zod";
+import { Failure } from "../contracts/failure.ts";
+import type { Model, Prompt } from "../contracts/model.ts";
+
+const Tokens = z.strictObject({ input: z.number().int().nonnegative(), output: z.number().int().nonnegative() });
+
+/** One recorded exchange: when it is played, and what was answered. */
+const Exchange = z.strictObject({
+  when: z.strictObject({
+    includes: z.array(z.string().min(1)).min(1), // all of them stand in what the user said
+    turn: z.number().int().min(1), // 1: the first question; 2: after one answer
+  }),
+  answer: z.strictObject({ text: z.string(), model: z.string(), tokens: Tokens.nullable() }),
+});
+
+/** A cassette: recorded answers, played back in place of a model. */
+export const Cassette = z.strictObject({ recorded_from: z.string().min(1), exchanges: z.array(Exchange).min(1) });
+export type Cassette = z.infer<typeof Cassette>;
+
+/**
+ * A model that replays a recording; every answer says so. Which exchange is played depends on the prompt alone: the
+ * first whose turn and texts fit. Throws `config_invalid` for a file that is no cassette, `model_answer_invalid` when
+ * nothing was recorded for a prompt.
+ */
+export async function openCassette(path: string): Promise<Model> {
+  const { exchanges } = await load(path);
+  const name = basename(path).replace(/\.json$/, "");
+  return {
+    name,
+    provider: "cassette",
+    async generate(prompt) {
+      const turn = 1 + prompt.filter(({ role }) => role === "assistant").length;
+      const said = wordsOf(prompt);
+      const found = exchanges.find(
+        ({ when }) => when.turn === turn && when.includes.every((text) => said.includes(text)),
+      );
+      if (!found) {
+        throw new Failure(
+          "model_answer_invalid",
+          `the cassette ${name} has no recording for turn ${turn} of this prompt`,
+        );
+      }
+      return { ...found.answer, provider: "cassette", replay: true };
+    },
+  };
+}
+
+function wordsOf(prompt: Prompt): string {
+  return prompt
+    .filter(({ role }) => role === "user")
+    .map(({ content }) => content)
+    .join("\n");
+}
+
+async function load(path: string): Promise<Cassette> {
+  const text = await readFile(path, "utf8").catch((cause) => {
+    throw new Failure("config_invalid", `the cassette ${path} cannot be read: ${cause.message}`, { cause });
+  });
+  try {
+    return Cassette.parse(JSON.parse(text));
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
+    throw new Failure("config_invalid", `the cassette ${path} is not one: ${why}`, { cause, file: path });
+  }
+}

@@ -1,0 +1,96 @@
+import type { Handler, Next, Outcome, Tools } from "../../bus/handler.ts";
+import { BuildTestReport, BuildTestRequest, type Written } from "../../contracts/code.ts";
+import { asFailure, Failure } from "../../contracts/failure.ts";
+import type { Message } from "../../contracts/message.ts";
+import type { RunResult } from "../../contracts/sandbox.ts";
+import type { Work } from "../../contracts/work.ts";
+import { applyEdits } from "../../rules/edits.ts";
+import { trimLog } from "../../rules/testlog.ts";
+import { detect, type Plan } from "./detect.ts";
+import { liveLog } from "./live.ts";
+import { filesOf, type Reported, reportOf, wordsFor } from "./report.ts";
+import { passOn, refuseViolation } from "./violation.ts";
+
+/**
+ * Builds and tests a project in the sandbox.
+ *
+ * in     BuildTestRequest: the work, and the change when a model wrote one
+ * out    BuildTestReport; artifacts build-test/{report.json, summary.json, build.log, test.log, junit.xml}
+ * next   codegen.generate with the failing log, when a model's change is red and it has a round left
+ * fails  nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
+ *        sandbox/error.json
+ */
+export const run: Handler<BuildTestRequest, BuildTestReport> = {
+  role: "buildtest.run",
+  accepts: BuildTestRequest,
+  answers: BuildTestReport,
+
+  async handle(message, tools) {
+    const { work, written } = message.payload;
+    const files = written ? applyEdits(work.workspace, written.change.edits) : work.workspace;
+    const plan = detect({ ...work, workspace: files });
+    await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`);
+
+    const result = await inSandbox(message, { files, plan, tools });
+    if (result.reason !== null) return refuseViolation(message, result, tools);
+    const reported = reportOf(result, plan, written?.metrics.round ?? 1);
+    for (const file of filesOf(reported, result, written !== null)) await tools.keep(file);
+    return written ? judge(message, reported, { work, written }) : answerWith(reported.report, null);
+  },
+};
+
+type Box = { files: Record<string, string>; plan: Plan; tools: Tools };
+
+async function inSandbox(message: Message, { files, plan, tools }: Box): Promise<RunResult> {
+  const encoder = new TextEncoder();
+  const log = liveLog(tools);
+  try {
+    return await tools.sandbox.run(
+      {
+        traceId: message.traceId,
+        tenant: message.tenant,
+        profile: plan.language,
+        files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encoder.encode(text)])),
+        steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
+        collect: ["junit.xml"],
+      },
+      { signal: tools.signal, onOutput: log.hear },
+    );
+  } catch (thrown) {
+    return passOn(message, asFailure(thrown), tools);
+  } finally {
+    await log.end();
+  }
+}
+
+/** A model's change: green is the answer, red goes back to it while it has a round left. */
+function judge(
+  { idempotencyKey }: Message,
+  { report, reading, logs }: Reported,
+  { work, written }: { work: Work; written: Written },
+): Outcome<BuildTestReport> {
+  if (report.verdict === "pass") return answerWith(report, written);
+  const { round, tokens_total } = written.metrics;
+  const red = [...logs.values()].at(-1) ?? "";
+  const log = trimLog(red, reading);
+  if (round >= work.max_rounds) {
+    throw new Failure("never_green", `still red after ${round} of ${work.max_rounds} rounds. ${wordsFor(report)}`, {
+      rounds: round,
+      failing: report.failing.map(({ name }) => name),
+      log,
+    });
+  }
+  const rounds = { round, change: written.change, log, tokens: tokens_total };
+  // A role that is visited again in a trace needs a key of its own; from the second round on ours carries the round.
+  const base = round === 1 ? idempotencyKey : idempotencyKey.slice(0, -`#${round}`.length);
+  const key = `${base}#${round + 1}`;
+  const next: Next = { to: "codegen.generate", payload: { work, rounds }, key };
+  return { result: report, next: [next] };
+}
+
+function answerWith(report: BuildTestReport, written: Written | null): Outcome<BuildTestReport> {
+  const text = written ? `${written.change.summary}\n${wordsFor(report)}` : wordsFor(report);
+  const provider = written ? `${written.metrics.provider} ${written.metrics.model}` : null;
+  const replay = written?.metrics.replay ?? false;
+  return { result: report, answer: { text, verdict: report.verdict, citations: [], provider, replay } };
+}

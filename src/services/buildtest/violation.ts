@@ -1,0 +1,69 @@
+import type { Tools } from "../../bus/handler.ts";
+import { jsonArtifact } from "../../contracts/artifact.ts";
+import { Failure } from "../../contracts/failure.ts";
+import type { Message } from "../../contracts/message.ts";
+import type { RunResult } from "../../contracts/sandbox.ts";
+import { ErrorReason, type SandboxError } from "../../contracts/violation.ts";
+
+const tailBytes = 4096;
+
+/** Keeps `sandbox/error.json` for a run that broke a limit, and says no with `sandbox_violation`. */
+export async function refuseViolation(message: Message, run: RunResult, { keep, now }: Tools): Promise<never> {
+  const { reason, limit, observed } = run;
+  const last = run.steps.at(-1);
+  const error: SandboxError = {
+    ...envelopeOf(message, now()),
+    reason: ErrorReason.parse(reason),
+    also: run.also,
+    limit,
+    observed,
+    class: run.class,
+    stdout_tail: tail(last?.stdout),
+    stderr_tail: tail(last?.stderr),
+  };
+  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  throw new Failure(
+    "sandbox_violation",
+    `the sandbox ended the run: ${reason} (limit ${limit}, observed ${observed})`,
+    {
+      reason,
+      limit,
+      observed,
+      max_attempts: run.maxAttempts,
+    },
+  );
+}
+
+/** Keeps `sandbox/error.json` for a run that could not be carried out, and passes the failure on. */
+export async function passOn(message: Message, failure: Failure, { keep, now }: Tools): Promise<never> {
+  const reason = ErrorReason.safeParse(failure.code);
+  if (!reason.success) throw failure;
+  const error: SandboxError = {
+    ...envelopeOf(message, now()),
+    reason: reason.data,
+    also: [],
+    limit: null,
+    observed: failure.message,
+    class: null,
+    stdout_tail: "",
+    stderr_tail: "",
+  };
+  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  throw failure;
+}
+
+function envelopeOf({ traceId, id, tenant, intent, idempotencyKey, attempts }: Message, at: Date) {
+  return {
+    trace_id: traceId,
+    message_id: id,
+    tenant,
+    intent,
+    idempotency_key: idempotencyKey,
+    attempts,
+    at: at.toISOString(),
+  };
+}
+
+function tail(bytes: Uint8Array | undefined): string {
+  return bytes ? new TextDecoder().decode(bytes.subarray(-tailBytes)) : "";
+}

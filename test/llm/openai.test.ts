@@ -1,0 +1,96 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { LLMock } from "@copilotkit/aimock";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { openaiModel } from "../../src/llm/openai.ts";
+
+const asking = {
+  maxTokens: 100,
+  get signal() {
+    return new AbortController().signal; // one a question, as the worker does
+  },
+};
+const prompt = [{ role: "user" as const, content: "hello" }];
+
+describe("a model behind an OpenAI-compatible URL", () => {
+  const double = new LLMock({ port: 0 });
+  let servers: Server[] = [];
+  beforeAll(async () => {
+    double.onMessage("hello", { content: "Hi there!", usage: { prompt_tokens: 7, completion_tokens: 3 } });
+    await double.start();
+  });
+  afterAll(() => double.stop());
+  afterEach(() => {
+    for (const server of servers) server.close().closeAllConnections();
+    servers = [];
+  });
+
+  const model = (baseUrl: string, timeoutMs = 5000) =>
+    openaiModel({ name: "m", baseUrl, model: "some-model", apiKey: "key", timeoutMs });
+  /** An endpoint that answers one thing, or nothing at all. */
+  async function endpoint(status: number, body: unknown, headers: Record<string, string> = {}): Promise<string> {
+    const server = createServer((_, response) => {
+      if (status === 0) return;
+      response.writeHead(status, { "content-type": "application/json", ...headers });
+      response.end(typeof body === "string" ? body : JSON.stringify(body));
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}/v1`;
+  }
+  const choice = (message: unknown, finish_reason = "stop") => ({
+    model: "x",
+    choices: [{ index: 0, message, finish_reason }],
+  });
+
+  test("answers with text, model and tokens, and is no replay", async () => {
+    const answer = await model(`${double.url}/v1`).generate(prompt, asking);
+
+    expect(answer).toMatchObject({ text: "Hi there!", provider: "openai-compatible", replay: false });
+    expect(answer.tokens).toMatchObject({ input: expect.any(Number), output: expect.any(Number) });
+  });
+
+  test.each([
+    ["model_busy", 429, { error: { message: "slow down" } }],
+    ["model_unreachable", 500, { error: { message: "broken" } }],
+    ["model_unreachable", 503, "<html>"],
+    ["model_refused", 401, { error: { message: "no" } }],
+    ["model_refused", 400, { error: { message: "bad" } }],
+    ["model_answer_invalid", 200, choice({ role: "assistant", content: "" })],
+    ["model_answer_invalid", 200, choice({ role: "assistant", content: "cut" }, "length")],
+    ["model_answer_invalid", 200, { choices: [] }],
+    ["model_refused", 200, choice({ role: "assistant", content: null, refusal: "I will not" })],
+    ["model_refused", 200, choice({ role: "assistant", content: "" }, "content_filter")],
+  ])("says %s when the endpoint answers %i %j", async (code, status, body) => {
+    await expect(model(await endpoint(status, body)).generate(prompt, asking)).rejects.toMatchObject({ code });
+  });
+
+  test("passes on how long a busy endpoint asks to wait", async () => {
+    const url = await endpoint(429, { error: { message: "slow down" } }, { "retry-after": "7" });
+
+    await expect(model(url).generate(prompt, asking)).rejects.toMatchObject({ details: { retry_after_ms: 7000 } });
+  });
+
+  test("gives up on an endpoint that never answers, and asks it once only", async () => {
+    const url = await endpoint(0, "");
+
+    await expect(model(url, 100).generate(prompt, asking)).rejects.toMatchObject({ code: "model_unreachable" });
+  });
+
+  test("gives up when it is told to, with the reason it was given", async () => {
+    const url = await endpoint(0, "");
+    const control = new AbortController();
+
+    const asked = model(url).generate(prompt, { ...asking, signal: control.signal });
+    control.abort(new Error("the lease ran out"));
+
+    await expect(asked).rejects.toThrow("the lease ran out");
+  });
+
+  test("says so when nobody is there", async () => {
+    await expect(model("http://127.0.0.1:1/v1").generate(prompt, asking)).rejects.toMatchObject({
+      code: "model_unreachable",
+    });
+  });
+});
