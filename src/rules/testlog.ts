@@ -98,7 +98,7 @@ function readUnittest(text: string): Reading {
   const failed = of("failures") + of("errors") + of("unexpected successes");
   const skipped = of("skipped");
   const failing = [
-    ...text.matchAll(/^(?:FAIL|ERROR): (\S+)(?: \((.+)\))?.*\n-+\n([\s\S]*?)(?=\n\n|\n=+\n|$(?![^]))/gm),
+    ...text.matchAll(/^(?:FAIL|ERROR): (\S+)(?: \((.+)\))?.*\n-+\n([\s\S]*?)(?=\n\n|\n=+\n|$(?![\s\S]))/gm),
   ];
   return {
     tests: { passed: Math.max(0, Number(ran) - failed - skipped), failed, skipped },

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Agent } from "../../../src/contracts/agent.ts";
+import type { Assignment } from "../../../src/contracts/message.ts";
+import { execute } from "../../../src/services/executor/execute.ts";
+import { register } from "../../../src/store/agents.ts";
+import { message, openWorld, type World } from "../../support/world.ts";
+
+const work = { prompt: "p", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] };
+const assignment = (agent_id: string, rest: Partial<Assignment> = {}): Assignment => ({
+  agent_id,
+  agent_version: "1",
+  canary: false,
+  model: null,
+  budget: { max_cost_usd: null, max_tokens: null },
+  ttl_ms: null,
+  ...rest,
+});
+const agent = (rest: Partial<Agent>): Agent => ({
+  id: "builder",
+  version: "1",
+  serviceRole: "executor.execute",
+  intents: ["code.buildtest"],
+  reach: "builtin",
+  target: "buildtest.run",
+  capacity: 1,
+  priceUsd: 0,
+  tenants: [],
+  canaryPct: 0,
+  enabled: true,
+  ...rest,
+});
+
+describe("executor.execute", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await openWorld();
+    await register(world.sql, agent({}));
+    await register(world.sql, agent({ id: "coder", reach: "openai", target: "some-model" }));
+    await register(world.sql, agent({ id: "off", enabled: false }));
+  });
+  afterAll(() => world.close());
+
+  const carryOut = (given: Assignment | null, rest = {}) =>
+    execute.handle(message({ work }, { assignment: given, ...rest }), world.tools);
+
+  test("reaches a builtin agent through its role", async () => {
+    const { result, next } = await carryOut(assignment("builder"));
+
+    expect(result).toMatchObject({ agent_id: "builder", to: "buildtest.run" });
+    expect(next).toEqual([{ to: "buildtest.run", payload: { work, written: null } }]);
+  });
+
+  test("reaches a model through codegen", async () => {
+    const { next } = await carryOut(assignment("coder"));
+
+    expect(next).toEqual([{ to: "codegen.generate", payload: { work, rounds: null } }]);
+  });
+
+  test("refuses work that comes later than its assignment was good for", async () => {
+    const createdAt = new Date(world.now.getTime() - 6000);
+
+    await expect(carryOut(assignment("builder", { ttl_ms: 5000 }), { createdAt })).rejects.toMatchObject({
+      code: "expired",
+    });
+  });
+
+  test.each(["nobody", "off"])("does not reach an agent that is gone or disabled: %s", async (id) => {
+    await expect(carryOut(assignment(id))).rejects.toMatchObject({ code: "agent_failed" });
+  });
+
+  test("does not guess who should do what was assigned to nobody", async () => {
+    await expect(carryOut(null)).rejects.toMatchObject({ code: "agent_failed" });
+  });
+});
