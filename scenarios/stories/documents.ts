@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { askThrough, endOf, must, type Stage, type Story } from "../story.ts";
+import { questions } from "./questions.ts";
 
 /** The manual of Fastify, which nobody here wrote: indexed, then ten questions with citations to the right section. */
 export const documents: Story = {
@@ -11,9 +12,6 @@ export const documents: Story = {
     const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".md"));
     await Promise.all(files.map((id) => indexOne(stage, folder, id)));
 
-    const questions: Question[] = JSON.parse(
-      await readFile(new URL("./fastify-questions.json", import.meta.url), "utf8"),
-    );
     const traces: string[] = [];
     const wrong: string[] = [];
     for (const { question, document, section } of questions) {
@@ -28,8 +26,6 @@ export const documents: Story = {
     return { saw: `${files.length} documents, ${questions.length} of ${questions.length} cited right`, traces };
   },
 };
-
-type Question = { question: string; document: string; section: string };
 
 async function indexOne({ client }: Stage, folder: string, id: string): Promise<void> {
   const text = await readFile(join(folder, id), "utf8");
