@@ -12,10 +12,13 @@ export type Ready =
 /** Exit codes of every command (README): sysexits where one fits. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, unavailable: 69, internal: 70, config: 78 } as const;
 
+/** Codes that say: something this needs is not there. */
+const missing = new Set<FailureCode>(["database_unavailable", "gateway_unreachable", "sandbox_unavailable"]);
+
 /** The exit code a failure ends a command with. */
 export function exitCodeOf({ code }: Failure): number {
   if (code === "config_invalid") return exitCodes.config;
-  if (code === "database_unavailable" || code === "sandbox_unavailable") return exitCodes.unavailable;
+  if (missing.has(code)) return exitCodes.unavailable;
   return code === "internal" ? exitCodes.internal : exitCodes.failed;
 }
 

@@ -65,6 +65,11 @@ command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .action(async (name: string, options) => {
     await (await import("./commands/key.ts")).key(name, options);
   });
+command("schemas", "write the JSON Schemas of artifacts, requests and configuration")
+  .option("--out <folder>", "where to", "schemas")
+  .action(async (options) => {
+    await (await import("./commands/schemas.ts")).writeSchemas(options);
+  });
 command("doctor", "say what is missing on this machine, and how to get it").action(async (options) => {
   await (await import("./commands/doctor.ts")).doctor(options);
 });

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { ArtifactMeta } from "../contracts/artifact.ts";
+import { ChatRequest } from "../contracts/chat.ts";
+import { BuildTestReport, BuildTestSummary, CodegenMetrics, EditSet } from "../contracts/code.ts";
+import { Decision } from "../contracts/decision.ts";
+import { Problem, TraceAnswer } from "../contracts/http.ts";
+import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowledge.ts";
+import { SandboxLimits } from "../contracts/limits.ts";
+import { Summary } from "../contracts/metrics.ts";
+import { RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { SandboxError } from "../contracts/violation.ts";
+
+/** Every document that leaves the system or is edited by hand, under the name of its file in `schemas/`. */
+const shapes: Record<string, z.ZodType> = {
+  "artifact.meta": ArtifactMeta,
+  "build-test.report": BuildTestReport,
+  "build-test.summary": BuildTestSummary,
+  "codegen.edits": EditSet,
+  "codegen.metrics": CodegenMetrics,
+  "rag.index": IndexArtifact,
+  "rag.query": QueryArtifact,
+  "sandbox.error": SandboxError,
+  "http.chat": ChatRequest,
+  "http.index": IndexRequest,
+  "http.problem": Problem,
+  "http.summary": Summary,
+  "http.trace": TraceAnswer,
+  "event.decision": Decision,
+  "config.retry_policy": RetryPolicy,
+  "config.route_policies": RoutePolicies,
+  "config.sandbox_limits": SandboxLimits,
+};
+
+/** File name to text of every schema, JSON Schema 2020-12, as the writer of such a document must meet it. */
+export function schemas(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => {
+      const schema = z.toJSONSchema(shape, { io: "input", unrepresentable: "any" });
+      return [`${name}.json`, `${JSON.stringify({ title: name, ...schema }, null, 2)}\n`];
+    }),
+  );
+}

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { waterfall } from "../../src/cli/waterfall.ts";
+import type { EventView, TraceAnswer } from "../../src/contracts/http.ts";
+
+const at = (ms: number) => new Date(Date.parse("2030-01-01T00:00:00Z") + ms).toISOString();
+const event = (kind: string, message_id: string, ms: number, details = {}): EventView => ({
+  id: String(ms + 1),
+  at: at(ms),
+  kind,
+  service: null,
+  role: null,
+  shard: 0,
+  tenant: "local",
+  intent: "code.buildtest",
+  trace_id: "8a1f3c52-0c5e-4a53-9e0c-000000000001",
+  message_id,
+  idempotency_key: "k",
+  attempts: 1,
+  worker: null,
+  agent_id: null,
+  agent_version: null,
+  canary: false,
+  details,
+});
+const envelope = { parent_id: null, shard: 0, intent: "code.buildtest" as const, attempts: 1, agent_id: null };
+const answer: TraceAnswer = {
+  trace: {
+    trace_id: "8a1f3c52-0c5e-4a53-9e0c-000000000001",
+    tenant: "local",
+    intent: "code.buildtest",
+    idempotency_key: "k",
+    traceparent: null,
+    status: "done",
+    answer: { text: "2 tests passed", verdict: "pass", citations: [], provider: null, replay: false },
+    failure: null,
+    opened_at: at(0),
+    ended_at: at(100),
+  },
+  messages: [
+    {
+      ...envelope,
+      id: "1",
+      service: "orchestrator",
+      role: "decide",
+      status: "done",
+      created_at: at(0),
+      ended_at: at(10),
+    },
+    {
+      ...envelope,
+      id: "2",
+      service: "buildtest",
+      role: "run",
+      status: "done",
+      attempts: 2,
+      created_at: at(10),
+      ended_at: at(100),
+    },
+  ],
+  events: [
+    event("orchestrate_acked", "1", 1),
+    event("orchestrate_decision", "1", 9, {
+      because: "builder 1: the only able one of 1 considered",
+      candidates: [{ agent_id: "builder", agent_version: "1", score: 0.5, reasons: ["+0.30 idle 1.00"] }],
+    }),
+    event("orchestrate_done", "1", 10),
+    event("buildtest_acked", "2", 50),
+    event("buildtest_done", "2", 100),
+  ],
+};
+
+test("a waterfall shows who waited, who worked, who won and how it ended", () => {
+  const text = waterfall(answer);
+
+  expect(text).toMatch(/orchestrator\.decide +█+ +9 ms +done/);
+  expect(text).toMatch(/buildtest\.run +·+█+ +50 ms +done +2 attempts/);
+  expect(text).toContain("why builder 1: the only able one of 1 considered");
+  expect(text).toContain("builder 1  0.50  +0.30 idle 1.00");
+  expect(text).toContain("2 tests passed");
+});
+
+test("a failed trace shows its code and what to do", () => {
+  const failure = { code: "model_not_configured", message: "set MODEL_BASE_URL", details: {} };
+  const text = waterfall({ ...answer, trace: { ...answer.trace, status: "failed", answer: null, failure } });
+
+  expect(text).toContain("model_not_configured: set MODEL_BASE_URL");
+});
