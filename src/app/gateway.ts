@@ -6,21 +6,21 @@ import { connect } from "../store/database.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { version } from "./paths.ts";
-import { loadRoutePolicies } from "./policies.ts";
+import { followPolicy } from "./policies.ts";
 
 /** Opens the gateway: its own connections, the operator's route policies, the clock and the source of trace ids. */
 export async function runGateway(
   config: Config,
   { databaseUrl, log }: { databaseUrl: string; log: Log },
 ): Promise<Running> {
-  const policies = await loadRoutePolicies(config.configDir);
   const sql = connect(databaseUrl, { max: 6 });
+  const policies = await followPolicy("route_policies.json", { folder: config.configDir, sql, log });
   const open = (port: number) =>
     openGateway({
       sql,
       listen: { host: config.host, port },
       artifactsBase: config.artifactsBase,
-      policies: () => policies,
+      policies: policies.current,
       adminToken: config.adminToken,
       requireAdminForNonGet: config.requireAdminForNonGet,
       allowRemoteWithoutKeys: false,
@@ -42,6 +42,7 @@ export async function runGateway(
   return {
     facts: { url: gateway.url },
     async stop() {
+      policies.stop();
       await gateway.close();
       await sql.end({ timeout: 5 });
     },

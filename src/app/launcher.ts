@@ -8,7 +8,7 @@ import { freePort, type Server, startServer } from "../store/embedded.ts";
 import { migrate } from "../store/migrations.ts";
 import { type Config, childEnvironment, sandboxEnvironment } from "./config.ts";
 import { migrationsFolder } from "./paths.ts";
-import { loadRetryPolicy, loadRoutePolicies, loadSandboxLimits } from "./policies.ts";
+import { loadPolicy, policyNames } from "./policies.ts";
 import { type Kept, keepRole, type RoleName } from "./roles.ts";
 
 /** A whole system under one launcher. `facts` is what each role told when it was ready. */
@@ -44,9 +44,7 @@ export async function launch(config: Config, progress: Progress = () => {}): Pro
 
 /** Reads every file of the operator, so that a wrong one is named before anything runs. */
 export async function checkFiles({ configDir }: Config): Promise<void> {
-  await loadRetryPolicy(configDir);
-  await loadRoutePolicies(configDir);
-  await loadSandboxLimits(configDir);
+  for (const name of policyNames) await loadPolicy(configDir, name);
 }
 
 /** The database of a configuration, running and with the newest schema. Stopping it stops only what we started. */

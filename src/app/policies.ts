@@ -1,29 +1,82 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { Failure } from "../contracts/failure.ts";
+import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
+import type { Log } from "../contracts/log.ts";
 import { RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import type { Database } from "../store/database.ts";
+import { tellAlone } from "../store/events.ts";
 
-/** Loads `retry_policy.json`. */
-export const loadRetryPolicy = (folder: string): Promise<RetryPolicy> => load(folder, "retry_policy.json", RetryPolicy);
+/** The operator's files, by name, and the shape each must have. */
+const shapes = {
+  "retry_policy.json": RetryPolicy,
+  "route_policies.json": RoutePolicies,
+  "sandbox_limits.json": SandboxLimits,
+};
+export type PolicyName = keyof typeof shapes;
+export type PolicyOf<Name extends PolicyName> = z.output<(typeof shapes)[Name]>;
 
-/** Loads `route_policies.json`. */
-export const loadRoutePolicies = (folder: string): Promise<RoutePolicies> =>
-  load(folder, "route_policies.json", RoutePolicies);
-
-/** Loads `sandbox_limits.json`. */
-export const loadSandboxLimits = (folder: string): Promise<SandboxLimits> =>
-  load(folder, "sandbox_limits.json", SandboxLimits);
+/** Every file of the operator. */
+export const policyNames: PolicyName[] = ["retry_policy.json", "route_policies.json", "sandbox_limits.json"];
 
 /** One file of the operator, checked. Throws `config_invalid` with the file and the field. */
-async function load<Shape>(folder: string, name: string, shape: z.ZodType<Shape>): Promise<Shape> {
+export async function loadPolicy<Name extends PolicyName>(folder: string, name: Name): Promise<PolicyOf<Name>> {
   const path = join(folder, name);
-  const text = await readFile(path, "utf8").catch((cause) => {
+  return parse(name, path, await read(path));
+}
+
+/** A policy that follows its file. `current` is always one that was accepted. */
+export type Followed<Policy> = { current(): Policy; stop(): void };
+
+export type Following = { folder: string; sql: Database; log: Log; everyMs?: number };
+
+/**
+ * Loads a file and looks every `everyMs` (2 s) whether its text has changed. A good edit takes effect and is told as
+ * `policy_reloaded`; a bad one is told as `policy_reload_failed`, once, and the last good one stays in force.
+ */
+export async function followPolicy<Name extends PolicyName>(
+  name: Name,
+  { folder, sql, log, everyMs = 2000 }: Following,
+): Promise<Followed<PolicyOf<Name>>> {
+  const path = join(folder, name);
+  let text = await read(path);
+  let policy = parse(name, path, text);
+
+  async function look(): Promise<void> {
+    const now = await read(path).catch((error) => `unreadable: ${asFailure(error).message}`);
+    if (now === text) return;
+    text = now;
+    try {
+      policy = parse(name, path, now);
+      log.info({ file: path }, "policy reloaded");
+      await tellAlone(sql, { kind: "policy_reloaded", details: { file: name } });
+    } catch (error) {
+      const reason = asFailure(error).message;
+      log.error({ file: path, reason }, "policy refused, the last good one stays in force");
+      await tellAlone(sql, { kind: "policy_reload_failed", details: { file: name, reason } });
+    }
+  }
+
+  let looking = Promise.resolve();
+  const timer = setInterval(() => {
+    looking = looking
+      .then(look)
+      .catch((error) => log.warn({ reason: asFailure(error).message }, "policy event not kept"));
+  }, everyMs);
+  timer.unref();
+  return { current: () => policy, stop: () => clearInterval(timer) };
+}
+
+function read(path: string): Promise<string> {
+  return readFile(path, "utf8").catch((cause) => {
     throw new Failure("config_invalid", `${path} cannot be read: ${cause.message}`, { cause, file: path });
   });
-  const parsed = shape.safeParse(json(path, text));
-  if (parsed.success) return parsed.data;
+}
+
+function parse<Name extends PolicyName>(name: Name, path: string, text: string): PolicyOf<Name> {
+  const parsed = shapes[name].safeParse(json(path, text));
+  if (parsed.success) return parsed.data as PolicyOf<Name>; // the shape of that name made it
   throw new Failure("config_invalid", `${path}:\n${z.prettifyError(parsed.error)}`, {
     file: path,
     field: parsed.error.issues[0]?.path.join("."),

@@ -20,7 +20,7 @@ import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { agentsOf, openModels } from "./models.ts";
 import { version } from "./paths.ts";
-import { loadRetryPolicy } from "./policies.ts";
+import { followPolicy } from "./policies.ts";
 
 /** Every role this repository plays. A new service is a line here. */
 const handlers: AnyHandler[] = [ask, index, query, decide, execute, generate, run];
@@ -30,9 +30,9 @@ export async function runWorker(
   config: Config,
   { databaseUrl, log }: { databaseUrl: string; log: Log },
 ): Promise<Running> {
-  const policy = await loadRetryPolicy(config.configDir);
   const models = await openModels(config);
   const sql = connect(databaseUrl, { max: config.concurrency + 2 });
+  const policy = await followPolicy("retry_policy.json", { folder: config.configDir, sql, log });
   const { token, hubHost, hubPort } = config.sandbox;
   const hub = token ? await openHub({ host: hubHost, port: hubPort, token, log }) : null;
   if (!hub) log.warn({}, "SANDBOX_TOKEN is not set: no sandbox can dial in, so nothing can be built or tested here");
@@ -56,7 +56,7 @@ export async function runWorker(
   const worker = await startWorker({
     sql,
     artifactsBase: config.artifactsBase,
-    policy: () => policy,
+    policy: policy.current,
     chance: Math.random,
     name,
     handlers,
@@ -77,6 +77,7 @@ export async function runWorker(
     async stop() {
       await worker.stop(20_000);
       clearInterval(heartbeat);
+      policy.stop();
       await hub?.close();
       await sql.end({ timeout: 5 });
     },

@@ -79,7 +79,7 @@ describe("dagent", () => {
     const { code, stderr } = await dagent(["up"], { CONFIG_DIR: configs });
 
     expect(code).toBe(78);
-    expect(stderr).toMatch(/retry_policy\.json[^]*max_attempts/);
+    expect(stderr).toMatch(/retry_policy\.json[\s\S]*max_attempts/);
   });
 
   test("writes no colour codes to what is not a terminal", async () => {
