@@ -50,6 +50,7 @@ async function carryOut(
       staged.push(await stage(shop.artifactsBase, artifact, { message, token: message.token, at: shop.tools.now() }));
     },
     async status(text, data = {}) {
+      signal.throwIfAborted(); // an attempt that has ended has no progress
       await tell(shop.sql, message, { what: "status", worker: shop.name, details: { text, ...data } });
       await wake(shop.sql, { roles: [], traces: [message.traceId] });
     },

@@ -91,7 +91,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       log.warn({ worker: name, reason: asFailure(error).message }, "heartbeat failed"),
     );
   };
-  const heartbeat = setInterval(alive, Math.min(leaseMs / 3, 5000));
+  const heartbeat = setInterval(alive, Math.min(leaseMs / 3, 1000)); // also how late a lapsed lease is noticed
   await alive();
   const ended = loop();
 
