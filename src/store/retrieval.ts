@@ -45,6 +45,11 @@ const collections = (sql: Sql, { tenant, collection }: Scope) =>
       from knowledge_collections
       where tenant = ${tenant} and (${collection}::text is null or name = ${collection})`;
 
+/*
+ * Every look-up below goes term by term, name by name or chunk by chunk through an index: `lateral … offset 0` says so
+ * to a planner that has no statistics yet and would otherwise read all of a collection just after it was filled.
+ */
+
 /** The best `limit` chunks for these terms, and how rare each term is in the scope (idf; never below 0). */
 export async function matchTerms(
   sql: Sql,
@@ -64,8 +69,12 @@ export async function matchTerms(
     held as materialized (
       select a.place, p.chunk_id, p.tf, p.length
       from asked a
-      join knowledge_postings p on p.tenant = ${scope.tenant} and p.term = a.term
-      where p.collection_id = any (array(select id from inside))
+      cross join lateral (
+        select chunk_id, tf, length
+        from knowledge_postings
+        where tenant = ${scope.tenant} and term = a.term and collection_id = any (array(select id from inside))
+        offset 0
+      ) p
     ),
     rarity as materialized (
       select a.place, ln(1 + (w.n - count(h.place) + 0.5) / (count(h.place) + 0.5)) as idf
@@ -118,10 +127,17 @@ export async function weighChunks(
       from inside
     )
     select p.chunk_id as "chunkId", array_agg(a.place::integer) as places, array_agg(${weight(sql, bm25)}) as weights
-    from unnest(${terms}::text[], ${idf}::float8[]) with ordinality as a(term, idf, place)
+    from knowledge_chunks c
+    cross join unnest(${terms}::text[], ${idf}::float8[]) with ordinality as a(term, idf, place)
+    cross join lateral (
+      select chunk_id, tf
+      from knowledge_postings
+      where tenant = ${scope.tenant} and term = a.term and collection_id = c.collection_id and chunk_id = c.id
+      offset 0
+    ) p
     cross join whole
-    join knowledge_postings p on p.tenant = ${scope.tenant} and p.term = a.term
-    where p.chunk_id = any (${ids}::bigint[]) and p.collection_id = any (array(select id from inside))
+    where c.tenant = ${scope.tenant} and c.id = any (${ids}::bigint[])
+      and c.collection_id = any (array(select id from inside))
     group by p.chunk_id`;
   const found = new Map(rows.map(({ chunkId, ...row }) => [chunkId, spread(row, terms.length)]));
   return ids.map((chunkId) => ({ chunkId, shares: found.get(chunkId) ?? spread(undefined, terms.length) }));

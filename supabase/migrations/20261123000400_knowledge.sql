@@ -73,7 +73,7 @@ create table knowledge_postings (
 );
 
 -- "The rows a chunk takes with it", and "the weight of these chunks for those terms".
-create index knowledge_postings_chunk on knowledge_postings (tenant, chunk_id);
+create index knowledge_postings_chunk on knowledge_postings (chunk_id);
 
 -- The names by which a chunk can be called: titles, headings, symbols, file names. One side of the graph.
 create table knowledge_aliases (
@@ -89,7 +89,7 @@ create table knowledge_aliases (
 );
 
 -- "The rows a chunk takes with it."
-create index knowledge_aliases_chunk on knowledge_aliases (tenant, chunk_id);
+create index knowledge_aliases_chunk on knowledge_aliases (chunk_id);
 
 -- The names that a chunk mentions. The other side of the graph.
 create table knowledge_mentions (
@@ -104,7 +104,7 @@ create table knowledge_mentions (
 );
 
 -- "The rows a chunk takes with it."
-create index knowledge_mentions_chunk on knowledge_mentions (tenant, chunk_id);
+create index knowledge_mentions_chunk on knowledge_mentions (chunk_id);
 
 -- Deny by default: no policy is written, so nobody but the service role may read or write.
 alter table knowledge_collections enable row level security;
