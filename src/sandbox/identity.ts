@@ -1,0 +1,27 @@
+import { readFileSync } from "node:fs";
+
+/**
+ * A name for what this process makes on this host: its process id, when it began, in ticks since boot, so that a number
+ * used again is not taken for the old one, and a count, so that no two things have the same.
+ */
+export function newIdentity(): string {
+  return `${process.pid}-${startOf(process.pid)}-${++made}`;
+}
+
+let made = 0;
+
+/** Whether the process that gave this name still runs. What is no such name belongs to nobody alive. */
+export function isAlive(identity: string): boolean {
+  const [pid, start] = identity.split("-");
+  return start !== undefined && startOf(Number(pid)) === start;
+}
+
+/** Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so it is cut off first. Empty: no such process. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}

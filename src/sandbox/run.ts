@@ -1,0 +1,170 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { Failure } from "../contracts/failure.ts";
+import { type Limits, limitsFor } from "../contracts/limits.ts";
+import type { RunHead, RunResult, StepResult, ViolationReason } from "../contracts/sandbox.ts";
+import { type Box, openBox } from "./box.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { collectFiles } from "./collect.ts";
+import type { Ground } from "./ground.ts";
+import { type Piece, putFiles } from "./put.ts";
+import { openOutlet, runStep } from "./step.ts";
+import { openWatch, type Violation } from "./watch.ts";
+
+/** Output of the step with that number. */
+export type Output = { step: number; stream: "stdout" | "stderr"; bytes: Buffer };
+
+/** A run as a worker carries it out. */
+export type Wish = {
+  slot: number; // no two runs of one worker have the same at one time
+  head: RunHead;
+  pieces: AsyncIterable<Piece>;
+  onOutput(output: Output): Promise<void> | void; // the box's stream waits until it is taken
+  signal: AbortSignal; // kills the box; the run then throws the signal's reason
+};
+
+/** What came out, except for the output, which was handed on as it came. */
+export type Outcome = Omit<RunResult, "steps"> & { steps: Omit<StepResult, "stdout" | "stderr">[] };
+
+/**
+ * Carries out one run in one new box: files in, the steps until one is red or a limit is broken, the box's end, files
+ * out. Throws Failure `invalid_request` (unknown profile, files that cannot be), `sandbox_unavailable` (no box could be
+ * made, or one would not end), or the signal's reason.
+ */
+export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
+  const { slot, head, signal } = wish;
+  const limits = limitsFor(ground.file, head.profile, head.limits);
+  const profile = ground.file.profiles[head.profile];
+  if (!profile || !ground.profiles.includes(head.profile)) {
+    throw new Failure("sandbox_unavailable", `this worker has no programs for the profile '${head.profile}'`);
+  }
+  const input = head.files.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (input > limits.size.input_bytes) {
+    const most = limits.size.input_bytes;
+    throw new Failure("invalid_request", `the files are ${input} bytes, ${most} are allowed`, { field: "files" });
+  }
+  signal.throwIfAborted();
+
+  const cgroup = ground.tree?.open(`box-${slot}`, limits) ?? null;
+  try {
+    const plan = ground.plan(slot, profile, { limits, cgroup });
+    const box = await openBox(plan, ground.filter);
+    const abort = () => box.kill();
+    signal.addEventListener("abort", abort);
+    try {
+      await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: plan.uid }, wish.pieces));
+      const { steps, broken } = await runSteps(box, { cgroup, limits, wish });
+      signal.throwIfAborted();
+      const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
+      if (over) broken.push({ reason: "artifact", ...over });
+      const attempts = box.networkAttempts();
+      return {
+        class: ground.class,
+        ...told(broken, attempts > 0 ? ["network"] : []),
+        maxAttempts: limits.retry.max_attempts,
+        steps,
+        files,
+        skipped,
+      };
+    } finally {
+      signal.removeEventListener("abort", abort);
+      for (const stream of [box.stdout, box.stderr]) stream.resume();
+      await endBox(box, cgroup, limits);
+      box.close();
+    }
+  } finally {
+    await cgroup?.close();
+  }
+}
+
+type Stage = { cgroup: Cgroup | null; limits: Limits; wish: Wish };
+
+/** The steps, one after the other, and the end of the box: nothing of it runs when this answers. */
+async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
+  const { head, signal, onOutput } = wish;
+  const steps: Outcome["steps"] = [];
+  const watch = openWatch(box, { cgroup, limits });
+  const aborted = whenAborted(signal);
+  const left = { stdout: limits.size.stdout_bytes, stderr: limits.size.stderr_bytes };
+
+  async function take(stream: "stdout" | "stderr", bytes: Buffer): Promise<void> {
+    const allowed = bytes.subarray(0, left[stream]);
+    left[stream] -= allowed.length;
+    if (allowed.length < bytes.length) {
+      const limit = limits.size[`${stream}_bytes`];
+      watch.report({ reason: "output", limit, observed: limit + bytes.length - allowed.length });
+    }
+    if (allowed.length === 0 || signal.aborted) return;
+    await Promise.race([onOutput({ step: steps.length, stream, bytes: allowed }), aborted]);
+  }
+  const outlets = [
+    openOutlet(box.stdout, (bytes) => take("stdout", bytes)),
+    openOutlet(box.stderr, (bytes) => take("stderr", bytes)),
+  ];
+
+  try {
+    for (const { name, argv } of head.steps) {
+      const startedAt = performance.now();
+      const cpuBefore = watch.cpuMs();
+      const end = await runStep(box, outlets, argv);
+      const wallMs = Math.round(performance.now() - startedAt);
+      watch.look();
+      if (end.signal === "SIGXFSZ") {
+        const limit = limits.size.file_bytes;
+        watch.report({ reason: "file_size", limit, observed: `more than ${limit}` });
+      }
+      const cpuAfter = watch.cpuMs();
+      const cpuMs = cpuBefore === null || cpuAfter === null ? null : Math.round(Math.max(0, cpuAfter - cpuBefore));
+      if (end.code !== 0 || watch.broken.length > 0 || signal.aborted) {
+        await endBox(box, cgroup, limits);
+        await Promise.all(outlets.map(({ done }) => done)); // what it had printed is still of this step
+      }
+      steps.push({ name, ...end, wallMs, cpuMs });
+      if (box.isEnded()) break;
+    }
+  } finally {
+    await endBox(box, cgroup, limits);
+    watch.look();
+    watch.close();
+  }
+  return { steps, broken: watch.broken };
+}
+
+/** Kills the first process, then whoever the account still holds, and waits until nobody is left. */
+async function endBox(box: Box, cgroup: Cgroup | null, { time }: Limits): Promise<void> {
+  box.kill();
+  const waiting = new AbortController();
+  const late = wait(time.grace_ms, "late", { signal: waiting.signal }).catch(() => "in time");
+  const end = await Promise.race([box.ended, late]);
+  waiting.abort();
+  cgroup?.kill();
+  if (end === "late") throw new Failure("sandbox_unavailable", `a box still lived ${time.grace_ms} ms after its end`);
+}
+
+/** The first that fired is the reason; the rest, and what is only recorded, stand beside it. */
+function told(
+  broken: Violation[],
+  recorded: ViolationReason[],
+): Pick<RunResult, "reason" | "also" | "limit" | "observed"> {
+  const [first, ...rest] = broken;
+  const also = new Set([...rest.map(({ reason }) => reason), ...recorded.filter((reason) => reason !== first?.reason)]);
+  return {
+    reason: first?.reason ?? null,
+    also: [...also],
+    limit: first?.limit ?? null,
+    observed: first?.observed ?? null,
+  };
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function unlessAborted<Value>(signal: AbortSignal, hope: Promise<Value>): Promise<Value> {
+  const aborted = whenAborted(signal).then(() => {
+    throw signal.reason;
+  });
+  return Promise.race([hope, aborted]);
+}

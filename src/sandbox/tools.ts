@@ -1,0 +1,49 @@
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+
+/** The programs of this host that make a box, and the package that brings each. */
+const packages = {
+  bwrap: "bubblewrap (`dagent setup` installs it)",
+  unshare: "util-linux",
+  setpriv: "util-linux",
+  prlimit: "util-linux",
+  mount: "mount or util-linux",
+  install: "coreutils",
+  env: "coreutils",
+} as const;
+
+export type Tool = keyof typeof packages;
+
+/** Where the tools are. */
+export type Tools = { found: Record<Tool, string>; missing: string[] };
+
+/** Looks in the system's own folders only: what makes a box is not taken from a path that somebody may write to. */
+export function findTools(): Tools {
+  const missing: string[] = [];
+  const find = (tool: Tool): string => {
+    const path = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"]
+      .map((folder) => join(folder, tool))
+      .find(isExecutable);
+    if (!path) missing.push(`${tool} is not installed; it comes with ${packages[tool]}`);
+    return path ?? tool;
+  };
+  const found = {
+    bwrap: find("bwrap"),
+    unshare: find("unshare"),
+    setpriv: find("setpriv"),
+    prlimit: find("prlimit"),
+    mount: find("mount"),
+    install: find("install"),
+    env: find("env"),
+  };
+  return { found, missing };
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Limits } from "../contracts/limits.ts";
+import type { ViolationReason } from "../contracts/sandbox.ts";
+import type { Box, DiskUse } from "./box.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { readTree } from "./tree.ts";
+
+/** A limit that was broken: what it is, and what was seen. */
+export type Violation = { reason: ViolationReason; limit: number | string; observed: number | string };
+
+/** What a look at a box shows. null: this class cannot see it. */
+export type Reading = {
+  wallMs: number;
+  cpuMs: number | null;
+  memory: { bytes: number; kills: number } | null; // kills: processes the kernel has ended for memory
+  pids: { now: number; refused: number } | null; // refused: processes the kernel did not let begin
+  disk: DiskUse;
+  networkAttempts: number;
+};
+
+/** The limits that a reading breaks, those first that explain the others. Pure. */
+export function judge({ time, size, process, network }: Limits, reading: Reading): Violation[] {
+  const { memory, pids, disk, cpuMs, wallMs, networkAttempts } = reading;
+  const broken: Violation[] = [];
+  const add = (reason: ViolationReason, limit: number | string, observed: number | string) =>
+    broken.push({ reason, limit, observed: typeof observed === "number" ? Math.round(observed) : observed });
+
+  if (memory && memory.kills > 0) add("memory", size.memory_bytes, Math.max(memory.bytes, size.memory_bytes));
+  else if (memory && memory.bytes > size.memory_bytes) add("memory", size.memory_bytes, memory.bytes);
+  if (pids && pids.refused > 0) add("pids", process.pids, process.pids + 1);
+  else if (pids && pids.now >= process.pids) add("pids", process.pids, pids.now);
+  if (disk.full) add("disk", size.disk_bytes, disk.used);
+  if (disk.inodesFull) add("inodes", size.inodes, disk.inodes);
+  if (networkAttempts > 0 && network.on_attempt === "fail") add("network", network.mode, `${networkAttempts} attempts`);
+  if (cpuMs !== null && cpuMs > time.cpu_ms) add("time.cpu", time.cpu_ms, cpuMs);
+  if (wallMs >= time.wall_ms) add("time.wall", time.wall_ms, wallMs);
+  return broken;
+}
+
+/** The eye on one box: looks often, and ends it when a limit is broken. */
+export type Watch = {
+  broken: Violation[]; // in the order they were seen, each reason once
+  cpuMs(): number | null; // so far
+  look(): void; // now, and not only when it is time
+  report(violation: Violation): void; // a limit that somebody else saw broken
+  close(): void; // looks no more
+};
+
+const lookMs = { counted: 20, uncounted: 50 }; // an account is one file; adding up processes is many
+
+/** Begins to watch. The clock of the run starts here. */
+export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null; limits: Limits }): Watch {
+  const beganAt = performance.now();
+  const broken: Violation[] = [];
+  let closed = false;
+
+  function report(violation: Violation): void {
+    if (closed) return;
+    if (!broken.some(({ reason }) => reason === violation.reason)) broken.push(violation);
+    box.kill();
+  }
+  function look(): void {
+    if (!closed) for (const violation of judge(limits, read(box, cgroup, beganAt))) report(violation);
+  }
+  const looking = setInterval(look, cgroup ? lookMs.counted : lookMs.uncounted);
+  const alarm = setTimeout(look, limits.time.wall_ms);
+  return {
+    broken,
+    look,
+    report,
+    cpuMs: () => read(box, cgroup, beganAt).cpuMs,
+    close() {
+      closed = true;
+      clearInterval(looking);
+      clearTimeout(alarm);
+    },
+  };
+}
+
+function read(box: Box, cgroup: Cgroup | null, beganAt: number): Reading {
+  const common = { wallMs: performance.now() - beganAt, disk: box.disk(), networkAttempts: box.networkAttempts() };
+  if (cgroup) {
+    const { cpuMs, memoryBytes, oomKills, refusedForks } = cgroup.usage();
+    const memory = { bytes: oomKills > 0 ? memoryBytes : 0, kills: oomKills };
+    return { ...common, cpuMs, memory, pids: { now: 0, refused: refusedForks } };
+  }
+  if (box.isEnded()) return { ...common, cpuMs: null, memory: null, pids: null };
+  const { cpuMs, memoryBytes, pids } = readTree(box.pid);
+  return { ...common, cpuMs, memory: { bytes: memoryBytes, kills: 0 }, pids: { now: pids, refused: 0 } };
+}
