@@ -26,6 +26,7 @@ export type ChunkRow = {
   documentId: string;
   ordinal: number;
   title: string;
+  format: "markdown" | "text";
   section: string;
   from: number;
   to: number;
@@ -193,7 +194,7 @@ export async function mentioningChunks(sql: Sql, scope: Scope, names: string[]):
 export async function chunksOf(sql: Sql, { tenant }: Scope, ids: string[]): Promise<ChunkRow[]> {
   if (ids.length === 0) return [];
   return sql<ChunkRow[]>`
-    select c.id as "chunkId", k.name as collection, d.document_id as "documentId", c.ordinal, d.title, c.section,
+    select c.id as "chunkId", k.name as collection, d.document_id as "documentId", c.ordinal, d.title, d.format, c.section,
            c.span_from as "from", c.span_to as "to", c.text
     from knowledge_chunks c
     join knowledge_documents d on d.id = c.document and d.tenant = ${tenant}

@@ -1,7 +1,17 @@
 import type { Passage } from "../../contracts/knowledge.ts";
 import { type Bridge, bridgesOf, cluesOf, namesToLookUp, type Question } from "../../rules/bridge.ts";
 import { namesIn } from "../../rules/names.ts";
-import { baseScores, bm25, highest, type Match, namedBonus, type Ranked, rank, shortlist } from "../../rules/rank.ts";
+import {
+  baseScores,
+  bm25,
+  highest,
+  type Match,
+  namedBonus,
+  type Ranked,
+  rank,
+  shortlist,
+  withHeading,
+} from "../../rules/rank.ts";
 import { reasonsFor } from "../../rules/reasons.ts";
 import { termsOf } from "../../rules/tokens.ts";
 import type { Sql } from "../../store/database.ts";
@@ -32,19 +42,20 @@ export async function retrieve(
   ]);
   const question: Question = { terms, idf, names: new Set(names) };
   const direct = withBonuses(matches, called, question);
-  const bridges = await hopFrom(sql, scope, { direct, question });
+  const { bridges, format } = await hopFrom(sql, scope, { direct, question });
   const hops = new Map(Array.from(bridges, ([id, { v }]) => [id, v]));
 
-  const near = new Set(direct.map(({ id }) => id));
-  const far = highest(new Map(Array.from(hops).filter(([id]) => !near.has(id))), mostHops);
+  const matched = new Set(direct.map(({ id }) => id));
+  const near = shortlist(direct, { hops, format });
+  const far = highest(new Map(Array.from(hops).filter(([id]) => !matched.has(id))), mostHops);
   const origins = Array.from(bridges.values(), ({ hop }) => hop.chunk_id);
-  const wanted = new Set([...shortlist(direct, hops), ...far, ...origins]);
+  const wanted = new Set([...near, ...far, ...origins]);
   const [reached, rows] = await Promise.all([
     weighChunks(sql, scope, { ids: far, terms, idf, bm25 }),
     chunksOf(sql, scope, Array.from(wanted)),
   ]);
   const all = [...direct, ...reached.map(({ chunkId, shares }) => ({ id: chunkId, shares, named: 0 }))];
-  const found = rank(all, hops, k);
+  const found = rank(withHeadings(all, rows, question), { hops, format }, k);
   return { passages: present(found, { rows, bridges, called, terms }), question };
 }
 
@@ -71,25 +82,41 @@ function withBonuses(
   }));
 }
 
-/** The passages one hop from the best matches, each with the best way to it. Both sides of the hop stay in the scope. */
+/**
+ * The passages one hop from the best matches, each with the best way to it, and the format of the best match. Both
+ * sides of the hop stay in the scope.
+ */
 async function hopFrom(
   sql: Sql,
   scope: Scope,
   { direct, question }: { direct: Match[]; question: Question },
-): Promise<Map<string, Bridge>> {
+): Promise<{ bridges: Map<string, Bridge>; format: ChunkRow["format"] }> {
   const base = baseScores(direct);
-  const rows = await chunksOf(sql, scope, highest(base, seedCount));
+  const best = highest(base, seedCount);
+  const rows = await chunksOf(sql, scope, best);
   const seeds = rows.map(({ chunkId, title, section, text }) => {
-    const own = section.split(" > ").at(-1) || title;
-    return { id: chunkId, own, text, b: base.get(chunkId) ?? 0 };
+    return { id: chunkId, own: headingOf({ title, section }), text, b: base.get(chunkId) ?? 0 };
   });
   const clues = cluesOf(seeds, question);
   const names = namesToLookUp(clues);
   const found = await Promise.all([namedChunks(sql, scope, names), mentioningChunks(sql, scope, names)]);
-  return bridgesOf(
-    clues,
-    found.flat().map(({ chunkId, ...rest }) => ({ ...rest, id: chunkId })),
-  );
+  const neighbours = found.flat().map(({ chunkId, ...rest }) => ({ ...rest, id: chunkId }));
+  const format = rows.find(({ chunkId }) => chunkId === best[0])?.format ?? "text";
+  return { bridges: bridgesOf(clues, neighbours), format };
+}
+
+/** The matches of manuals, with what their headings say of the question. */
+function withHeadings(matches: Match[], rows: ChunkRow[], question: Question): Match[] {
+  const byId = new Map(rows.map((row) => [row.chunkId, row]));
+  return matches.map((match) => {
+    const row = byId.get(match.id);
+    return row?.format === "markdown" ? withHeading(match, new Set(termsOf(headingOf(row))), question) : match;
+  });
+}
+
+/** What a chunk is about: its own heading, or the title of its document. */
+function headingOf({ title, section }: { title: string; section: string }): string {
+  return section.split(" > ").at(-1) || title;
 }
 
 type Findings = { rows: ChunkRow[]; bridges: Map<string, Bridge>; called: NameMatch[]; terms: string[] };
