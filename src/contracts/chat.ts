@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Collection } from "./knowledge.ts";
 import { Workspace } from "./work.ts";
 
 /**
@@ -9,7 +10,7 @@ export const ChatRequest = z
   .strictObject({
     message: z.string().max(20_000).default(""), // characters
     intent: z.enum(["chat", "rag.answer", "code.buildtest", "code.generate"]).default("chat"),
-    collection: z.string().min(1).max(100).nullable().default(null), // of documents; null: all of the tenant's
+    collection: Collection.nullable().default(null), // of documents; null: all of the tenant's
     k: z.number().int().min(1).max(50).default(5), // passages to look at
     workspace: Workspace.default({}),
     language: z.enum(["node", "python", "shell"]).nullable().default(null), // null: found from the files
