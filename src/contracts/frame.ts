@@ -57,11 +57,11 @@ export const Result = z.strictObject({
 });
 export type Result = z.infer<typeof Result>;
 
-/** worker → hub: the run was not carried out. `busy`: no slot is free; try another worker. */
+/** worker → hub: the run was not carried out. `busy`: no slot is free, try another worker; `cancelled`: as was asked. */
 export const RunError = z.strictObject({
   type: z.literal("error"),
   run,
-  code: z.enum(["busy", "invalid_request", "sandbox_unavailable", "internal"]),
+  code: z.enum(["busy", "cancelled", "invalid_request", "sandbox_unavailable", "internal"]),
   message: z.string().max(8000),
 });
 

@@ -137,7 +137,10 @@ async function endBox(box: Box, cgroup: Cgroup | null, { time }: Limits): Promis
   const end = await Promise.race([box.ended, late]);
   waiting.abort();
   cgroup?.kill();
-  if (end === "late") throw new Failure("sandbox_unavailable", `a box still lived ${time.grace_ms} ms after its end`);
+  if (end === "late")
+    throw new Failure("sandbox_unavailable", `a box still lived ${time.grace_ms} ms after its end`, {
+      slotLost: true,
+    });
 }
 
 /** The first that fired is the reason; the rest, and what is only recorded, stand beside it. */

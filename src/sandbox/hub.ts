@@ -1,0 +1,195 @@
+import type { WebSocket } from "ws";
+import { z } from "zod";
+import { Failure } from "../contracts/failure.ts";
+import { type Hello, type HubFrame, protocolVersion, WorkerFrame } from "../contracts/frame.ts";
+import type { Log } from "../contracts/log.ts";
+import { RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
+import { choose, reasonOf } from "./choose.ts";
+import { openGate } from "./gate.ts";
+import { beginRun, type GivenRun } from "./given.ts";
+import { type Link, maxFrameBytes, openLink } from "./link.ts";
+
+/** What a hub needs. Times in milliseconds. */
+export type HubOptions = {
+  host: string;
+  port: number; // 0: any free one
+  token: string; // what a worker must present
+  log: Log;
+  waitMs?: number; // how long a run waits for a slot
+  pingMs?: number;
+};
+
+/** A connected worker, as it last described itself. `class` null: it refuses work, `why` says the reason. */
+export type HubWorker = Pick<Hello, "class" | "why" | "slots" | "free" | "profiles" | "promises"> & { id: string };
+
+/** Where sandbox workers dial in. */
+export type Hub = { port: number; run: SandboxRun; workers(): HubWorker[]; close(): Promise<void> };
+
+type Connected = { hello: Hello; free: number; link: Link<HubFrame>; runs: Map<number, GivenRun>; lastRun: number };
+
+/** Opens a hub. Throws `config_invalid` when it cannot listen there. */
+export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs = 2000 }: HubOptions): Promise<Hub> {
+  const connected = new Set<Connected>();
+  const waiting = new Set<() => void>(); // runs that look for a slot, in the order they came
+  let closed = false;
+  const changed = () => {
+    for (const wake of [...waiting]) wake();
+  };
+
+  function welcome(socket: WebSocket, from: string): void {
+    let worker: Connected | null = null;
+    const late = setTimeout(() => link.close("no hello came"), 5 * pingMs);
+    const link = openLink<WorkerFrame, HubFrame>(socket, {
+      accepts: WorkerFrame,
+      ping: () => ({ type: "ping" }),
+      pingMs,
+      onFrame(frame) {
+        if (frame.type === "hello") {
+          if (worker) return link.close("a second hello");
+          if (frame.version !== protocolVersion) return link.close(`this hub speaks version ${protocolVersion}`);
+          clearTimeout(late);
+          worker = { hello: frame, free: frame.free, link, runs: new Map(), lastRun: 0 };
+          connected.add(worker);
+          log.info(
+            { worker: frame.worker, class: frame.class, why: frame.why, slots: frame.slots, from },
+            "a sandbox worker has come",
+          );
+          return changed();
+        }
+        if (!worker) return link.close("no hello came first");
+        hear(worker, frame);
+      },
+      onChunk(chunk) {
+        const given = worker?.runs.get(chunk.run);
+        if (given) return given.onChunk(chunk);
+        log.warn({ worker: worker?.hello.worker, run: chunk.run }, "bytes came for a run that was never given");
+      },
+      onEnd(why) {
+        clearTimeout(late);
+        if (!worker) return log.warn({ from, why }, "a sandbox worker left before it said who it is");
+        connected.delete(worker);
+        log.info({ worker: worker.hello.worker, why }, "a sandbox worker has left");
+        for (const given of worker.runs.values()) given.onLost(why);
+        changed();
+      },
+    });
+  }
+
+  function hear(worker: Connected, frame: Exclude<WorkerFrame, Hello>): void {
+    if (frame.type === "ping") {
+      worker.free = frame.free ?? worker.free;
+      if (worker.free > 0) changed();
+      return;
+    }
+    const given = worker.runs.get(frame.run);
+    if (!given) {
+      const fact = { worker: worker.hello.worker, run: frame.run, type: frame.type };
+      log.warn(fact, "a word came for a run that was never given");
+    } else if (frame.type === "accept") given.onAccept();
+    else if (frame.type === "ack") given.onAck(frame.bytes);
+    else {
+      worker.runs.delete(frame.run);
+      const busy = frame.type === "error" && frame.code === "busy";
+      worker.free = busy ? 0 : Math.min(worker.hello.slots, worker.free + 1);
+      if (frame.type === "result") given.onResult(frame);
+      else given.onError(frame.code, frame.message);
+      changed();
+    }
+  }
+
+  const run: SandboxRun = async (request, { signal, onOutput }) => {
+    const head = headOf(request);
+    const deadline = performance.now() + waitMs;
+    for (;;) {
+      signal.throwIfAborted();
+      if (closed) throw new Failure("sandbox_unavailable", "this hub is closing");
+      const worker = choose([...connected], head.profile);
+      if (!worker) {
+        const leftMs = deadline - performance.now();
+        if (leftMs <= 0) throw new Failure("sandbox_unavailable", reasonOf([...connected], head.profile, waitMs));
+        await change(waiting, leftMs, signal);
+        continue;
+      }
+      worker.free--;
+      const number = ++worker.lastRun;
+      const given = beginRun({
+        number,
+        head,
+        request,
+        link: worker.link,
+        worker: worker.hello.worker,
+        onOutput,
+        signal,
+      });
+      worker.runs.set(number, given);
+      const result = await given.result;
+      if (result !== "elsewhere") return result;
+    }
+  };
+
+  const server = openGate(token, { log, onOpen: welcome });
+  const address = await new Promise<ReturnType<typeof server.address>>((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(
+        new Failure("config_invalid", `the sandbox hub cannot listen on ${host}:${port}: ${cause.message}`, { cause }),
+      ),
+    );
+    server.listen(port, host, () => resolve(server.address()));
+  });
+  return {
+    port: typeof address === "object" && address ? address.port : port,
+    run,
+    workers: () =>
+      [...connected].map(({ hello, free }) => {
+        const { worker: id, class: name, why, slots, profiles, promises } = hello;
+        return { id, class: name, why, slots, free, profiles, promises };
+      }),
+    async close() {
+      closed = true;
+      changed();
+      for (const { link } of connected) link.close("the hub is closing");
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+/** The request as a worker must get it. Throws `invalid_request` naming what is wrong. */
+function headOf({ traceId, tenant, profile, files, steps, collect, limits }: RunRequest): RunHead {
+  const parsed = RunHead.safeParse({
+    trace_id: traceId,
+    tenant,
+    profile,
+    files: Object.entries(files).map(([path, content]) => ({ path, bytes: content.byteLength })),
+    steps,
+    collect,
+    ...(limits && { limits }),
+  });
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join(".");
+    throw new Failure("invalid_request", `the run cannot be: ${z.prettifyError(parsed.error).slice(0, 500)}`, {
+      field,
+    });
+  }
+  if (Buffer.byteLength(JSON.stringify(parsed.data)) > maxFrameBytes / 2) {
+    throw new Failure("invalid_request", "the run has too many files with too long names", { field: "files" });
+  }
+  return parsed.data;
+}
+
+/** Until something changes, the time is up, or nobody wants to know any more. */
+function change(waiting: Set<() => void>, timeMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      waiting.delete(wake);
+      signal.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, timeMs);
+    waiting.add(wake);
+    signal.addEventListener("abort", wake);
+  });
+}

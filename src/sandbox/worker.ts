@@ -1,0 +1,89 @@
+import { hostname } from "node:os";
+import type { WebSocket } from "ws";
+import { asFailure } from "../contracts/failure.ts";
+import type { SandboxLimits } from "../contracts/limits.ts";
+import type { Log } from "../contracts/log.ts";
+import { sweepCgroups } from "./cgroup.ts";
+import { dial } from "./dial.ts";
+import { sweepFolders } from "./folder.ts";
+import type { Ground } from "./ground.ts";
+import { newIdentity } from "./identity.ts";
+import { chooseGround } from "./selftest.ts";
+import { type SandboxWorkerFacts, type Service, serve } from "./serve.ts";
+import { openSlots } from "./slots.ts";
+
+/** All that a sandbox worker is told: it holds no key to anything else. */
+export type SandboxWorkerOptions = {
+  hubs: string[]; // ws:// or wss://
+  token: string;
+  limits: SandboxLimits;
+  slots: number; // runs at one time, 1..64
+  log: Log;
+  searchPath?: string; // where programs of the profiles are looked for, after /usr
+  pingMs?: number;
+};
+
+/** A sandbox worker: `ready` once it knows what it is and dials. */
+export type SandboxWorker = { ready: Promise<SandboxWorkerFacts>; stop(): Promise<void> };
+
+/**
+ * Starts a sandbox worker: sweeps up after workers that are gone, proves to itself how well it can isolate, dials its
+ * hubs and carries out what they give, until it is stopped. One that cannot isolate dials all the same, says so, and
+ * takes nothing.
+ */
+export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker {
+  const { hubs, token, limits, slots: count, log, searchPath = "", pingMs = 2000 } = options;
+  const worker = `${hostname()}-${newIdentity()}`;
+  const services = new Set<Service>();
+  const slots = openSlots(count, () => {
+    for (const service of services) service.tellFree();
+  });
+  let dials: { stop(): void }[] = [];
+  let ground: Ground | null = null;
+  let stopping = false;
+
+  async function start(): Promise<SandboxWorkerFacts> {
+    await sweep(log);
+    const choice = await chooseGround(limits, { searchPath });
+    ground = choice.ground;
+    const facts: SandboxWorkerFacts = {
+      worker,
+      class: ground?.class ?? null,
+      why: choice.why,
+      profiles: ground?.profiles ?? [],
+      slots: ground ? count : 0,
+    };
+    if (ground) log.info(facts, "boxes hold: this worker takes work");
+    else log.error(facts, "this machine cannot isolate: this worker refuses all work");
+    if (!stopping) dials = hubs.map((hub) => dial(hub, { token, log, onOpen: (socket) => greet(socket, facts) }));
+    return facts;
+  }
+
+  function greet(socket: WebSocket, facts: SandboxWorkerFacts): void {
+    const service = serve(socket, { facts, ground, slots, pingMs, log }, () => services.delete(service));
+    services.add(service);
+  }
+
+  const ready = start();
+  return {
+    ready,
+    async stop() {
+      stopping = true;
+      await ready.catch(() => {});
+      for (const each of dials) each.stop();
+      await Promise.all([...services].map((service) => service.stop("this worker is stopping")));
+      await ground?.close();
+    },
+  };
+}
+
+/** Takes away what workers that were killed have left: their boxes' accounts and their folders. Their mounts end with them. */
+async function sweep(log: Log): Promise<void> {
+  try {
+    const cgroups = process.getuid?.() === 0 ? await sweepCgroups() : 0;
+    const folders = process.platform === "linux" ? sweepFolders() : 0;
+    if (cgroups + folders > 0) log.info({ cgroups, folders }, "swept up after workers that are gone");
+  } catch (thrown) {
+    log.warn({ reason: asFailure(thrown).message }, "could not sweep up after workers that are gone");
+  }
+}
