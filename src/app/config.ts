@@ -158,6 +158,11 @@ export function systemEnvironment(rest: Record<string, string> = {}): Record<str
   return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 
+/** Where programs are looked for. */
+export function searchPath(): string {
+  return process.env.PATH ?? "";
+}
+
 /** For a sandbox worker: what names its hub and its token, and nothing that opens anything else. */
 export function sandboxEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
   const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS"];

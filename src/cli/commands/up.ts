@@ -13,7 +13,7 @@ export async function up(options: { json?: boolean }): Promise<void> {
   if (options.json) json({ url: system.url, ready_ms: Math.round(readyMs), sandbox, worker });
   else {
     say(`${paint("green", "ready")} at ${paint("bold", system.url)} after ${duration(readyMs)}`);
-    say(`  sandbox   ${sandbox.class ?? paint("yellow", `refuses work: ${sandbox.refusal ?? "see dagent doctor"}`)}`);
+    say(`  sandbox   ${sandbox.class ?? paint("yellow", `refuses work: ${sandbox.why ?? "see dagent doctor"}`)}`);
     say(
       `  model     ${Array.isArray(worker.models) && worker.models.length > 0 ? worker.models.join(", ") : "none (code.generate needs one: MODEL_BASE_URL, see .env.example)"}`,
     );
