@@ -20,7 +20,8 @@ export function isAlive(identity: string): boolean {
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? "" : (rest[18] ?? ""); // ended, and only not yet noticed by its parent
   } catch {
     return "";
   }

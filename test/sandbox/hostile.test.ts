@@ -66,7 +66,8 @@ describe.skipIf(!boxes.ground)(`limits ${boxes.title}`, () => {
       limits: { process: { pids: 40 }, time: { wall_ms: 4000 } },
     });
 
-    expect(boxes.strict ? ["pids"] : ["pids", "time.wall", "time.cpu"]).toContain(seen.reason);
+    if (boxes.strict) expect(seen).toMatchObject({ reason: "pids", limit: 40 });
+    else expect(seen.reason ?? seen.err[0]).toMatch(/pids|time|fork/i); // held, but not always seen
   });
 
   test.skipIf(!python)("counts threads as processes", async () => {
