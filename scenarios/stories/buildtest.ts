@@ -60,7 +60,7 @@ async function filesOf(stage: Stage, name: string): Promise<Record<string, strin
   const wanted = entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((path) => /^(index\.js|package\.json|test\/.*)$/.test(path));
+    .filter((path) => /^(index\.js|package\.json|(test|examples)\/.*)$/.test(path));
   return Object.fromEntries(
     await Promise.all(wanted.map(async (path) => [path, await readFile(join(folder, path), "utf8")])),
   );
