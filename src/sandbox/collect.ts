@@ -77,6 +77,26 @@ export async function collectFiles(work: string, wanted: string[], { size }: Lim
   return collected;
 }
 
+/**
+ * Whether a file in the work folder is as large as a file may be: a program that ignores SIGXFSZ (python does) goes on and
+ * fails by itself, and this tells why. Looks at no more than 2,000 names.
+ */
+export async function hasFullFile(work: string, { size }: Limits): Promise<boolean> {
+  const folders = [work];
+  let looked = 0;
+  for (let folder = folders.shift(); folder !== undefined && looked < 2000; folder = folders.shift()) {
+    for await (const entry of await opendir(folder)) {
+      const path = join(folder, entry.name);
+      if (++looked > 2000) break;
+      if (entry.isDirectory() && path.length < most.path) folders.push(path);
+      if (!entry.isFile()) continue;
+      const { size: bytes } = await lstat(path);
+      if (bytes === size.file_bytes) return true;
+    }
+  }
+  return false;
+}
+
 /** The first part of the way to `path` that is there and is no real folder: a way out of the box, if it were followed. */
 async function linkOnTheWay(work: string, path: string): Promise<string | null> {
   const parts = path.split("/");

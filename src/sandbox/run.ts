@@ -4,7 +4,7 @@ import { type Limits, limitsFor } from "../contracts/limits.ts";
 import type { RunHead, RunResult, StepResult, ViolationReason } from "../contracts/sandbox.ts";
 import { type Box, openBox } from "./box.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { collectFiles } from "./collect.ts";
+import { collectFiles, hasFullFile } from "./collect.ts";
 import type { Ground } from "./ground.ts";
 import { type Piece, putFiles } from "./put.ts";
 import { openOutlet, runStep } from "./step.ts";
@@ -54,6 +54,8 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
       await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: plan.uid }, wish.pieces));
       const { steps, broken } = await runSteps(box, { cgroup, limits, wish });
       signal.throwIfAborted();
+      const red = steps.some(({ code }) => code !== 0);
+      if (red && broken.length === 0 && (await hasFullFile(box.work, limits))) broken.push(tooLarge(limits));
       const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
       if (over) broken.push({ reason: "artifact", ...over });
       const attempts = box.networkAttempts();
@@ -108,10 +110,7 @@ async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
       const end = await runStep(box, outlets, argv);
       const wallMs = Math.round(performance.now() - startedAt);
       watch.look();
-      if (end.signal === "SIGXFSZ") {
-        const limit = limits.size.file_bytes;
-        watch.report({ reason: "file_size", limit, observed: `more than ${limit}` });
-      }
+      if (end.signal === "SIGXFSZ") watch.report(tooLarge(limits));
       const cpuAfter = watch.cpuMs();
       const cpuMs = cpuBefore === null || cpuAfter === null ? null : Math.round(Math.max(0, cpuAfter - cpuBefore));
       if (end.code !== 0 || watch.broken.length > 0 || signal.aborted) {
@@ -127,6 +126,10 @@ async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
     watch.close();
   }
   return { steps, broken: watch.broken };
+}
+
+function tooLarge({ size }: Limits): Violation {
+  return { reason: "file_size", limit: size.file_bytes, observed: `more than ${size.file_bytes}` };
 }
 
 /** Kills the first process, then whoever the account still holds, and waits until nobody is left. */

@@ -1,11 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { type LimitsWish, SandboxLimits } from "../../src/contracts/limits.ts";
 import type { Ground } from "../../src/sandbox/ground.ts";
+import { inspectHost } from "../../src/sandbox/host.ts";
 import { carryOut, type Outcome } from "../../src/sandbox/run.ts";
 import { chooseGround } from "../../src/sandbox/selftest.ts";
 
 /** The shipped limits. */
 export const shipped = SandboxLimits.parse(JSON.parse(await readFile("configs/sandbox_limits.json", "utf8")));
+
+const { lacks } = inspectHost();
+
+/** Whether this machine can make any box, and what to put behind a title when it cannot. */
+export const able = lacks.rootless.length === 0;
+export const notRun = able ? "" : ` (not run: ${lacks.rootless.join("; ")})`;
 
 /** What a test asks of a box; a string is a script for `sh`. */
 export type Wanted = {

@@ -113,6 +113,16 @@ describe.skipIf(!boxes.ground)(`limits ${boxes.title}`, () => {
     expect(seen).toMatchObject({ reason: "file_size", limit: 1_000_000 });
   });
 
+  test.skipIf(!python)("names the size of a file also where the program lives on to complain", async () => {
+    const seen = await boxes.run({
+      profile: "python",
+      steps: [["python3", "-c", "open('big', 'wb').write(bytes(3_000_000))"]],
+      limits: { size: { file_bytes: 1_000_000 } },
+    });
+
+    expect(seen).toMatchObject({ reason: "file_size", limit: 1_000_000, steps: [{ code: 1 }] });
+  });
+
   test.each(["stdout", "stderr"] as const)("cuts endless %s at the byte and ends the run", async (stream) => {
     const seen = await boxes.run({
       steps: [`cat /dev/zero ${stream === "stderr" ? ">&2" : ""}`],
@@ -374,6 +384,14 @@ print('end')`,
       expect(out[0]).toBe("end\n");
     },
   );
+
+  test("has its filter on every process, the first one too, whose memory a program may write to", async () => {
+    const { out } = await boxes.run({
+      steps: ["grep -h -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/[0-9]*/status | sort -u"],
+    });
+
+    expect(out[0]).toBe("CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
+  });
 
   test("gives no capability and no way to one", async () => {
     const { out } = await boxes.run({

@@ -2,14 +2,12 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import type { RunRequest } from "../../src/contracts/sandbox.ts";
-import { inspectHost } from "../../src/sandbox/host.ts";
 import { type Hub, openHub } from "../../src/sandbox/hub.ts";
 import { type SandboxWorker, startSandboxWorker } from "../../src/sandbox/worker.ts";
-import { shipped } from "./ground.ts";
+import { able, notRun, shipped } from "./ground.ts";
 import { keepLog } from "./log.ts";
 
 const token = "a-token-of-the-test";
-const able = Math.min(...Object.values(inspectHost().lacks).map(({ length }) => length)) === 0;
 const never = new AbortController().signal;
 const script = (text: string, rest: Partial<RunRequest> = {}): RunRequest => ({
   traceId: "0123456789abcdef0123456789abcdef",
@@ -21,7 +19,7 @@ const script = (text: string, rest: Partial<RunRequest> = {}): RunRequest => ({
   ...rest,
 });
 
-describe.skipIf(!able)("a hub and a worker", () => {
+describe.skipIf(!able)(`a hub and a worker${notRun}`, () => {
   const log = keepLog();
   let hub: Hub;
   let worker: SandboxWorker;

@@ -3,13 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { inspectHost } from "../../src/sandbox/host.ts";
 import { type Hub, openHub } from "../../src/sandbox/hub.ts";
 import { startSandboxWorker } from "../../src/sandbox/worker.ts";
-import { shipped } from "./ground.ts";
+import { able, notRun, shipped } from "./ground.ts";
 import { keepLog } from "./log.ts";
 
-const able = Math.min(...Object.values(inspectHost().lacks).map(({ length }) => length)) === 0;
 const token = "a-token-of-the-test";
 const never = new AbortController().signal;
 
@@ -41,7 +39,7 @@ function leftOf(pid: number | undefined): string[] {
     );
 }
 
-describe.skipIf(!able)("a worker that is killed", () => {
+describe.skipIf(!able)(`a worker that is killed${notRun}`, () => {
   const log = keepLog();
   let hub: Hub;
   let built: string;
@@ -144,19 +142,5 @@ startSandboxWorker({ hubs: [process.argv[2]], token: ${JSON.stringify(token)}, l
     expect(second.workers()).toHaveLength(1);
     await worker.stop();
     await second.close();
-  });
-
-  test("a worker whose limits allow only a class that it cannot give refuses all work, and says why", async () => {
-    const strictOnly = { ...shipped, classes: ["strict" as const] };
-    const here = keepLog();
-    const worker = startSandboxWorker({ hubs: [], token, limits: strictOnly, slots: 1, log: here });
-    const { class: name, why, slots } = await worker.ready;
-
-    if (inspectHost().lacks.strict.length === 0) expect({ name, slots }).toEqual({ name: "strict", slots: 1 });
-    else {
-      expect({ name, slots }).toEqual({ name: null, slots: 0 });
-      expect(why).toContain("strict");
-    }
-    await worker.stop();
   });
 });
