@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Ended, full, walk } from "../../../scenarios/full.ts";
@@ -16,6 +16,7 @@ export async function scenario(name: string, options: { json?: boolean; out?: st
   if (name !== "full") throw new Failure("invalid_request", `there is no scenario ${name}; there is: full`);
   const home = readConfig();
   const dataDir = await mkdtemp(join(tmpdir(), "dagent-scenario-"));
+  await chmod(dataDir, 0o711); // as root: the database's account must get in
   const began = performance.now();
 
   note(paint("dim", `a system of its own in ${dataDir}`));
