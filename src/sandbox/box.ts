@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, openSync, readSync, statfsSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, statfsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "../contracts/failure.ts";
 import { type BoxPlan, bwrapArgs, diskFolders, fds, hostCommand } from "./chain.ts";
@@ -59,7 +59,10 @@ export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
     const pid = about["child-pid"];
     if (typeof pid !== "number") throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
     const work = openSync(`/proc/${pid}/root/work`, constants.O_RDONLY | constants.O_DIRECTORY);
-    const network = ["snmp", "snmp6"].map((file) => openSync(`/proc/${pid}/net/${file}`, "r"));
+    const network = ["snmp", "snmp6"] // the second is not there where IPv6 is switched off
+      .map((file) => `/proc/${pid}/net/${file}`)
+      .filter((path) => existsSync(path))
+      .map((path) => openSync(path, "r"));
     streams.stderr.off("data", keepWords).pause();
     const attempts = () => network.reduce((sum, file) => sum + attemptsIn(readAll(file)), 0);
     const before = attempts();

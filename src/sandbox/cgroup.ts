@@ -43,14 +43,17 @@ export function openCgroupTree(): CgroupTree {
     mkdirSync(folder, { recursive: true });
     if (version === 2) for (const above of [join(folder, ".."), folder]) grant(above);
   }
+  let opened = 0;
   return {
     version,
-    open: (name, limits) =>
-      openCgroup(
+    open(name, limits) {
+      const own = `${name}-${++opened}`; // its counts begin at nothing, whatever became of the one before
+      return openCgroup(
         version,
-        folders.map((folder) => join(folder, name)),
+        folders.map((folder) => join(folder, own)),
         limits,
-      ),
+      );
+    },
     async close() {
       for (const folder of folders) await removeTree(folder);
     },

@@ -52,6 +52,7 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
     signal.addEventListener("abort", abort);
     try {
       await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: plan.uid }, wish.pieces));
+      signal.throwIfAborted();
       const { steps, broken } = await runSteps(box, { cgroup, limits, wish });
       signal.throwIfAborted();
       const red = steps.some(({ code }) => code !== 0);
@@ -96,7 +97,8 @@ async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
       watch.report({ reason: "output", limit, observed: limit + bytes.length - allowed.length });
     }
     if (allowed.length === 0 || signal.aborted) return;
-    await Promise.race([onOutput({ step: steps.length, stream, bytes: allowed }), aborted]);
+    const step = Math.min(steps.length, head.steps.length - 1); // what comes after the last is still of the last
+    await Promise.race([onOutput({ step, stream, bytes: allowed }), aborted]);
   }
   const outlets = [
     openOutlet(box.stdout, (bytes) => take("stdout", bytes)),
@@ -121,9 +123,9 @@ async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
       if (box.isEnded()) break;
     }
   } finally {
-    await endBox(box, cgroup, limits);
-    watch.look();
     watch.close();
+    await endBox(box, cgroup, limits);
+    await Promise.all(outlets.map(({ done }) => done));
   }
   return { steps, broken: watch.broken };
 }

@@ -28,6 +28,24 @@ describe.skipIf(!boxes.ground)(`honest programs ${boxes.title}`, () => {
     expect(out[1]).toBe("late\n");
   });
 
+  test("takes what comes after the last step for a part of it", async () => {
+    const { steps, reason } = await boxes.run({
+      steps: ["yes & sleep 0.05"],
+      limits: { size: { stdout_bytes: 4_000_000 } },
+    });
+
+    expect(["output", null]).toContain(reason);
+    expect(steps).toHaveLength(1);
+  });
+
+  test("does not begin what was given up before its box was ready", async () => {
+    const controller = new AbortController();
+    const running = boxes.run({ steps: ["sleep 100"], signal: controller.signal });
+    controller.abort(new Error("too late"));
+
+    await expect(running).rejects.toThrow("too late");
+  });
+
   test("tells a signal by its name, a missing program as 127", async () => {
     const killed = await boxes.run({ steps: ["kill -SEGV $$"] });
     const missing = await boxes.run({ steps: [["no-such-program"]] });
