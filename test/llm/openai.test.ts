@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LLMock } from "@copilotkit/aimock";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -28,12 +28,15 @@ describe("a model behind an OpenAI-compatible URL", () => {
   const model = (baseUrl: string, timeoutMs = 5000) =>
     openaiModel({ name: "m", baseUrl, model: "some-model", apiKey: "key", timeoutMs });
   /** An endpoint that answers one thing, or nothing at all. */
-  async function endpoint(status: number, body: unknown, headers: Record<string, string> = {}): Promise<string> {
-    const server = createServer((_, response) => {
+  function endpoint(status: number, body: unknown, headers: Record<string, string> = {}): Promise<string> {
+    return listen((_, response) => {
       if (status === 0) return;
       response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(typeof body === "string" ? body : JSON.stringify(body));
     });
+  }
+  async function listen(answer: RequestListener): Promise<string> {
+    const server = createServer(answer);
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
@@ -48,7 +51,7 @@ describe("a model behind an OpenAI-compatible URL", () => {
     const answer = await model(`${double.url}/v1`).generate(prompt, asking);
 
     expect(answer).toMatchObject({ text: "Hi there!", provider: "openai-compatible", replay: false });
-    expect(answer.tokens).toMatchObject({ input: expect.any(Number), output: expect.any(Number) });
+    expect(answer.tokens).toEqual({ input: 7, output: 3 });
   });
 
   test.each([
@@ -60,22 +63,77 @@ describe("a model behind an OpenAI-compatible URL", () => {
     ["model_answer_invalid", 200, choice({ role: "assistant", content: "" })],
     ["model_answer_invalid", 200, choice({ role: "assistant", content: "cut" }, "length")],
     ["model_answer_invalid", 200, { choices: [] }],
+    ["model_answer_invalid", 200, { choices: [{ index: 0 }] }],
+    ["model_answer_invalid", 200, '{"choices":[{"mess'],
+    ["model_answer_invalid", 200, "null"],
+    ["model_answer_invalid", 200, ""],
     ["model_refused", 200, choice({ role: "assistant", content: null, refusal: "I will not" })],
     ["model_refused", 200, choice({ role: "assistant", content: "" }, "content_filter")],
   ])("says %s when the endpoint answers %i %j", async (code, status, body) => {
     await expect(model(await endpoint(status, body)).generate(prompt, asking)).rejects.toMatchObject({ code });
   });
 
-  test("passes on how long a busy endpoint asks to wait", async () => {
-    const url = await endpoint(429, { error: { message: "slow down" } }, { "retry-after": "7" });
+  test.each([
+    ["7", 7000],
+    ["1.5", 1500],
+    ["Mon, 20 Jul 2026 10:00:30 GMT", 30_000],
+    ["Mon, 20 Jul 2026 09:00:00 GMT", 0],
+    ["soon", undefined],
+  ])("passes on how long a busy endpoint asks to wait: %s", async (asked, retry_after_ms) => {
+    const date = "Mon, 20 Jul 2026 10:00:00 GMT";
+    const url = await endpoint(429, { error: { message: "slow down" } }, { "retry-after": asked, date });
 
-    await expect(model(url).generate(prompt, asking)).rejects.toMatchObject({ details: { retry_after_ms: 7000 } });
+    const failure = await model(url)
+      .generate(prompt, asking)
+      .catch((thrown) => thrown);
+
+    expect(failure).toMatchObject({ code: "model_busy", retry: true });
+    expect(failure.details.retry_after_ms).toBe(retry_after_ms);
+  });
+
+  test.each([
+    ["counts nothing", {}],
+    ["counts in its own way", { usage: { total: 3 } }],
+  ])("does not guess the tokens of an endpoint that %s, nor its model", async (_, usage) => {
+    const url = await endpoint(200, { choices: [{ message: { content: "hi" } }], ...usage });
+
+    const answer = await model(url).generate(prompt, asking);
+
+    expect(answer).toEqual({
+      text: "hi",
+      provider: "openai-compatible",
+      model: "some-model",
+      replay: false,
+      tokens: null,
+    });
+  });
+
+  test("gives up on an answer that begins and never ends", async () => {
+    const url = await listen((_, response) => void response.writeHead(200).write('{"choices":['));
+
+    await expect(model(url, 200).generate(prompt, asking)).rejects.toMatchObject({
+      code: "model_unreachable",
+      message: "no answer within 200 ms",
+    });
+  });
+
+  test("says so when the connection breaks in the middle of an answer", async () => {
+    const url = await listen((_, response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write('{"choices":[', () => response.destroy());
+    });
+
+    await expect(model(url).generate(prompt, asking)).rejects.toMatchObject({ code: "model_unreachable" });
   });
 
   test("gives up on an endpoint that never answers, and asks it once only", async () => {
-    const url = await endpoint(0, "");
+    let asked = 0;
+    const url = await listen(() => {
+      asked += 1;
+    });
 
     await expect(model(url, 100).generate(prompt, asking)).rejects.toMatchObject({ code: "model_unreachable" });
+    expect(asked).toBe(1);
   });
 
   test("gives up when it is told to, with the reason it was given", async () => {
