@@ -21,8 +21,8 @@ export type Cassette = z.infer<typeof Cassette>;
 
 /**
  * A model that replays a recording; every answer says so. Which exchange is played depends on the prompt alone: the
- * first whose turn and texts fit. Throws `config_invalid` for a file that is no cassette, `model_answer_invalid` when
- * nothing was recorded for a prompt.
+ * first whose turn and texts fit. Throws `config_invalid` for a file that is no cassette, and when asked
+ * `model_answer_invalid` for a prompt that nothing was recorded for.
  */
 export async function openCassette(path: string): Promise<Model> {
   const { exchanges } = await load(path);
@@ -37,9 +37,11 @@ export async function openCassette(path: string): Promise<Model> {
         ({ when }) => when.turn === turn && when.includes.every((text) => said.includes(text)),
       );
       if (!found) {
+        // A recording will not know more at the next attempt.
         throw new Failure(
           "model_answer_invalid",
-          `the cassette ${name} has no recording for turn ${turn} of this prompt`,
+          `the cassette ${name} has no recording for turn ${turn} of "${said.slice(0, 80)}"`,
+          { cassette: name, turn, max_attempts: 1 },
         );
       }
       return { ...found.answer, provider: "cassette", replay: true };

@@ -54,6 +54,25 @@ describe("a cassette", () => {
 
     await expect(model.generate([{ role: "user", content: "blue" }], asking)).rejects.toMatchObject({
       code: "model_answer_invalid",
+      message: 'the cassette tape has no recording for turn 1 of "blue"',
+      details: { max_attempts: 1 },
+    });
+  });
+
+  test("hears what the user said, and nobody else", async () => {
+    const model = await open(cassette);
+    const prompt = [
+      { role: "system" as const, content: "red" },
+      { role: "user" as const, content: "green" },
+    ];
+
+    await expect(model.generate(prompt, asking)).rejects.toMatchObject({ code: "model_answer_invalid" });
+  });
+
+  test("is refused when it is not there", async () => {
+    await expect(openCassette(join(folder, "none.json"))).rejects.toMatchObject({
+      code: "config_invalid",
+      message: expect.stringContaining("none.json cannot be read"),
     });
   });
 
@@ -61,6 +80,10 @@ describe("a cassette", () => {
     ["{", "is not one"],
     [{ recorded_from: "x", exchanges: [] }, "exchanges"],
     [{ ...cassette, extra: 1 }, "extra"],
+    [
+      { ...cassette, exchanges: [{ ...cassette.exchanges[0], when: { includes: ["a"], turn: 0 } }] },
+      "exchanges[0].when.turn",
+    ],
   ])("is refused when it is not one: %j", async (content, place) => {
     await expect(open(content)).rejects.toMatchObject({
       code: "config_invalid",
