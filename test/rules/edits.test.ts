@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { dirname, join, relative } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { EditSet } from "../../src/contracts/code.ts";
-import { applyEdits, patchOf } from "../../src/rules/edits.ts";
+import type { Workspace } from "../../src/contracts/work.ts";
+import { applyEdits, fingerprintOf, patchOf } from "../../src/rules/edits.ts";
 
 const files = { "a.js": "one\ntwo\n", "old.js": "gone\n" };
 
@@ -43,21 +45,95 @@ describe("applying edits", () => {
     },
   );
 
-  test("makes a patch that git applies, to the same files", () => {
+  test("sees a file that has the name of something every object has", () => {
+    const after = applyEdits({ "a.js": "1" }, [{ path: "constructor", content: "new\n" }]);
+
+    expect(after).toEqual({ "a.js": "1", constructor: "new\n" });
+    expect(patchOf({ "a.js": "1" }, after)).toContain("--- /dev/null\n+++ b/constructor\n");
+    expect(() => applyEdits(files, [{ path: "toString", delete: true }])).toThrow("not there");
+  });
+
+  test.each([
+    [[{ path: "a.js/b.js", content: "" }]],
+    [
+      [
+        { path: "x", content: "" },
+        { path: "x/y/z", content: "" },
+      ],
+    ],
+  ])("refuses a file where a folder is needed: %j", (edits) => {
+    expect(() => applyEdits(files, edits)).toThrow("as a folder, and it is a file");
+  });
+
+  test("lets a file become a folder when the file goes", () => {
     const after = applyEdits(files, [
-      { path: "a.js", content: "one\n2" },
-      { path: "new.js", content: "new\n" },
-      { path: "old.js", delete: true },
+      { path: "a.js", delete: true },
+      { path: "a.js/b.js", content: "moved" },
     ]);
-    const folder = mkdtempSync(join(tmpdir(), "dagent-patch-"));
-    try {
-      for (const [path, text] of Object.entries(files)) writeFileSync(join(folder, path), text);
-      execFileSync("git", ["apply", "-"], { cwd: folder, input: patchOf(files, after) });
-      expect(readFileSync(join(folder, "a.js"), "utf8")).toBe("one\n2");
-      expect(readFileSync(join(folder, "new.js"), "utf8")).toBe("new\n");
-      expect(() => readFileSync(join(folder, "old.js"))).toThrow();
-    } finally {
-      rmSync(folder, { recursive: true });
+
+    expect(Object.keys(after)).toEqual(["old.js", "a.js/b.js"]);
+  });
+});
+
+describe("a patch", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "dagent-patch-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  /** The files of `before` after git applied the patch to `after`. */
+  function applied(before: Workspace, after: Workspace): Workspace {
+    for (const [path, text] of Object.entries(before)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
     }
+    execFileSync("git", ["apply", "--whitespace=nowarn", "-"], { cwd: folder, input: patchOf(before, after) });
+    const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+    return Object.fromEntries(paths.map((path) => [path, readFileSync(join(folder, path), "utf8")]));
+  }
+
+  test.each([
+    ["text, a new file, a deleted one", files, { "a.js": "one\n2", "new.js": "new\n" }],
+    ["files without a byte", { "a.js": "", b: "" }, { "a.js": "x", c: "" }],
+    ["no line end, in and out", { a: "x", b: "x\n" }, { a: "x\n", b: "x" }],
+    ["line ends of other systems", { a: "1\r\n2\r\n3" }, { a: "1\r\n2\n3\r\n" }],
+    [
+      "names with spaces, quotes and letters of the world",
+      {},
+      { 'd/ a "b".js': "1\n", "ä/日本.js": "2\n", "t\tab": "3\n" },
+    ],
+    ["a file that is quite another", { a: "x\n".repeat(5000) }, { a: "y\n".repeat(4000), "b.js": "1" }],
+  ])("is applied by git to the same files: %s", (_, before: Workspace, after: Workspace) => {
+    expect(applied(before, after)).toEqual(after);
+  });
+
+  test("is applied by git, whatever the lines are", () => {
+    const text = fc
+      .array(fc.constantFrom("a", "b", "", " ", "\r", "-- x", "++ y", "\\ No newline", "@@ -1 +1 @@", "é"), {
+        maxLength: 12,
+      })
+      .chain((lines) => fc.constantFrom("\n", "").map((end) => lines.join("\n") + end));
+
+    fc.assert(
+      fc.property(text, text, (from, to) => {
+        fc.pre(from !== to);
+        expect(applied({ f: from }, { f: to })).toEqual({ f: to });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("has one fingerprint, whatever the order in which the edits came", () => {
+    const edits = [
+      { path: "b", content: "2" },
+      { path: "a", content: "1" },
+    ];
+    const printOf = (some: typeof edits) => fingerprintOf(patchOf({}, applyEdits({}, some)));
+
+    expect(printOf(edits)).toBe(printOf(edits.toReversed()));
+    expect(printOf(edits)).not.toBe(printOf(edits.slice(1)));
   });
 });
