@@ -4,6 +4,7 @@ import { reachOpenai } from "../../agents/openai.ts";
 import type { Handler } from "../../bus/handler.ts";
 import { ExecuteRequest } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
+import { Assignment, type Message } from "../../contracts/message.ts";
 import { agentOf } from "../../store/agents.ts";
 
 /** Who was sent the work, and how. */
@@ -15,24 +16,33 @@ const Sent = z.object({ agent_id: z.string(), agent_version: z.string(), reach: 
  * in     ExecuteRequest; the assignment travels with the message
  * out    the agent and the role that carries it out
  * next   the builtin's role, or codegen.generate for a model
- * fails  expired: later than the assignment's ttl; agent_failed: no assignment, or its agent is gone or disabled
+ * fails  invalid_message: no assignment, or one without agent, budget or ttl; expired: later than its ttl; agent_failed:
+ *        its agent is gone or disabled
  */
 export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
   role: "executor.execute",
   accepts: ExecuteRequest,
   answers: Sent,
 
-  async handle({ assignment, createdAt, payload }, { sql, now }) {
-    if (!assignment) throw new Failure("agent_failed", "the work was assigned to nobody");
-    const ageMs = now().getTime() - createdAt.getTime();
-    if (assignment.ttl_ms !== null && ageMs > assignment.ttl_ms) {
-      throw new Failure("expired", `the assignment was good for ${assignment.ttl_ms} ms, and ${ageMs} ms have passed`);
+  async handle(message, { sql, now }) {
+    const { agent_id, agent_version, ttl_ms } = assignmentOf(message);
+    const ageMs = now().getTime() - message.createdAt.getTime();
+    if (ttl_ms !== null && ageMs > ttl_ms) {
+      throw new Failure("expired", `the assignment was good for ${ttl_ms} ms, and ${ageMs} ms have passed`);
     }
-    const { agent_id, agent_version } = assignment;
     const agent = await agentOf(sql, agent_id, agent_version);
     if (!agent?.enabled) throw new Failure("agent_failed", `agent ${agent_id} ${agent_version} is gone or disabled`);
 
-    const next = agent.reach === "builtin" ? reachBuiltin(agent, payload.work) : reachOpenai(payload.work);
+    const { work } = message.payload;
+    const next = agent.reach === "builtin" ? reachBuiltin(agent, work) : reachOpenai(work);
     return { result: { agent_id, agent_version, reach: agent.reach, to: next.to }, next: [next] };
   },
 };
+
+/** Nothing is spent without a word on how much: an assignment that does not say it whole is refused. */
+function assignmentOf({ assignment }: Message): Assignment {
+  if (assignment === null) throw new Failure("invalid_message", "the work was assigned to nobody");
+  const parsed = Assignment.safeParse(assignment);
+  if (parsed.success) return parsed.data;
+  throw new Failure("invalid_message", `the assignment is not whole: ${z.prettifyError(parsed.error)}`);
+}

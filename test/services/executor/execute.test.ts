@@ -69,6 +69,15 @@ describe("executor.execute", () => {
   });
 
   test("does not guess who should do what was assigned to nobody", async () => {
-    await expect(carryOut(null)).rejects.toMatchObject({ code: "agent_failed" });
+    await expect(carryOut(null)).rejects.toMatchObject({ code: "invalid_message", retry: false });
+  });
+
+  test("spends nothing on an assignment that does not say how much may be spent", async () => {
+    const { budget, ...rest } = assignment("builder");
+
+    await expect(carryOut(rest as Assignment)).rejects.toMatchObject({
+      code: "invalid_message",
+      message: expect.stringContaining("budget"),
+    });
   });
 });
