@@ -19,12 +19,17 @@ export type EditSet = z.infer<typeof EditSet>;
 export const ExecuteRequest = z.object({ work: Work });
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>;
 
+/** What every change came to so far, one fingerprint a round: a model that comes back to one of them goes in circles. */
+const Seen = z.array(z.string()).max(10);
+
 /** What a model goes back to work with: its last change, why that was red, what all of it cost so far. */
 export const Rounds = z.object({
   round: z.number().int().min(1), // of the change below
   change: EditSet,
-  log: z.string().max(20_000), // the end of the failing log, trimmed to what matters
+  log: z.string().max(8000), // the failing log, trimmed to what matters
+  failing: z.array(z.string()), // names of the failing tests, as far as they are known
   tokens: z.number().int().nonnegative(), // of all rounds, input and output
+  seen: Seen,
 });
 export type Rounds = z.infer<typeof Rounds>;
 
@@ -46,7 +51,7 @@ export const CodegenMetrics = z.object({
 export type CodegenMetrics = z.infer<typeof CodegenMetrics>;
 
 /** A change on its way to its tests, and who wrote it. Every round's change starts from the workspace as it came. */
-export const Written = z.object({ change: EditSet, metrics: CodegenMetrics });
+export const Written = z.object({ change: EditSet, metrics: CodegenMetrics, seen: Seen });
 export type Written = z.infer<typeof Written>;
 
 /** What buildtest.run is asked. `written` null: the caller brought the code. */

@@ -6,7 +6,7 @@ import type { RunResult } from "../../contracts/sandbox.ts";
 import type { Work } from "../../contracts/work.ts";
 import { applyEdits } from "../../rules/edits.ts";
 import { trimLog } from "../../rules/testlog.ts";
-import { detect, type Plan } from "./detect.ts";
+import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
 import { filesOf, type Reported, reportOf, wordsFor } from "./report.ts";
 import { passOn, refuseViolation } from "./violation.ts";
@@ -52,7 +52,7 @@ async function inSandbox(message: Message, { files, plan, tools }: Box): Promise
         profile: plan.language,
         files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encoder.encode(text)])),
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
-        collect: ["junit.xml"],
+        collect: junitFile in files ? [] : [junitFile], // one that came with the files tells of another run
       },
       { signal: tools.signal, onOutput: log.hear },
     );
@@ -71,16 +71,16 @@ function judge(
 ): Outcome<BuildTestReport> {
   if (report.verdict === "pass") return answerWith(report, written);
   const { round, tokens_total } = written.metrics;
-  const red = [...logs.values()].at(-1) ?? "";
-  const log = trimLog(red, reading);
+  const failing = report.failing.map(({ name }) => name);
+  const log = trimLog([...logs.values()].at(-1) ?? "", reading);
   if (round >= work.max_rounds) {
     throw new Failure("never_green", `still red after ${round} of ${work.max_rounds} rounds. ${wordsFor(report)}`, {
       rounds: round,
-      failing: report.failing.map(({ name }) => name),
+      failing,
       log,
     });
   }
-  const rounds = { round, change: written.change, log, tokens: tokens_total };
+  const rounds = { round, change: written.change, log, failing, tokens: tokens_total, seen: written.seen };
   // A role that is visited again in a trace needs a key of its own; from the second round on ours carries the round.
   const base = round === 1 ? idempotencyKey : idempotencyKey.slice(0, -`#${round}`.length);
   const key = `${base}#${round + 1}`;

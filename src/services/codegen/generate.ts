@@ -1,21 +1,21 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Handler, Tools } from "../../bus/handler.ts";
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
-import { CodegenMetrics, type EditSet, GenerateRequest } from "../../contracts/code.ts";
+import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
-import type { Assignment, Message } from "../../contracts/message.ts";
-import type { Model } from "../../contracts/model.ts";
-import { applyEdits, patchOf } from "../../rules/edits.ts";
+import type { Message } from "../../contracts/message.ts";
+import type { Generation, Model } from "../../contracts/model.ts";
+import { applyEdits, fingerprintOf, patchOf } from "../../rules/edits.ts";
 import { changeIn } from "./answer.ts";
+import { refuseOverspent, tokensLeft } from "./budget.ts";
 import { promptFor } from "./prompt.ts";
 
 /**
  * Lets a model write a change, or write it again after a red round.
  *
- * in     GenerateRequest: the work, and what became of the round before
+ * in     GenerateRequest: the work, and what became of the rounds before
  * out    CodegenMetrics; the change as artifacts codegen/{edits.json, diff.patch, summary.md, metrics.json}
  * next   buildtest.run with the change
- * fails  model_*: see llm; budget_spent: the tokens of the assignment are used up; never_green: it answered the same again
+ * fails  model_*: see llm; budget_spent: more tokens than assigned; never_green: the model came back to a red change
  */
 export const generate: Handler<GenerateRequest, CodegenMetrics> = {
   role: "codegen.generate",
@@ -26,34 +26,19 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const { work, rounds } = message.payload;
     const round = (rounds?.round ?? 0) + 1;
     const model = modelOf(message, tools);
-    await tools.status(`round ${round}: asking ${model.name}`);
+    const maxTokens = tokensLeft(message.assignment, rounds?.tokens ?? 0);
+    await tools.status(`round ${round} of ${work.max_rounds}: asking ${model.name}`, { round, model: model.name });
 
     const began = performance.now();
-    const { text, ...said } = await model.generate(promptFor(work, rounds), {
-      maxTokens: tokensLeft(message.assignment, rounds?.tokens ?? 0),
-      signal: tools.signal,
-    });
-    const change = changeIn(text);
-    const after = applyEdits(work.workspace, change.edits);
-    if (rounds && isDeepStrictEqual(change.edits, rounds.change.edits)) {
-      throw new Failure("never_green", `round ${round} brought the same edits again`, {
-        rounds: round,
-        log: rounds.log,
-      });
-    }
+    const said = await model.generate(promptFor(work, rounds), { maxTokens, signal: tools.signal });
+    const metrics = metricsOf(said, { round, rounds, tookMs: performance.now() - began });
 
-    const metrics: CodegenMetrics = {
-      round,
-      provider: said.provider,
-      model: said.model,
-      replay: said.replay,
-      tokens: said.tokens,
-      tokens_total: (rounds?.tokens ?? 0) + (said.tokens ? said.tokens.input + said.tokens.output : 0),
-      cost_usd: null, // prices come with the registry's price table
-      took_ms: performance.now() - began,
-    };
-    for (const file of filesOf({ change, patch: patchOf(work.workspace, after), metrics })) await tools.keep(file);
-    return { result: metrics, next: [{ to: "buildtest.run", payload: { work, written: { change, metrics } } }] };
+    const change = changeIn(said.text);
+    const patch = patchOf(work.workspace, applyEdits(work.workspace, change.edits));
+    for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
+    refuseOverspent(message.assignment, metrics.tokens_total);
+    const seen = unseen(patch, round, rounds);
+    return { result: metrics, next: [{ to: "buildtest.run", payload: { work, written: { change, metrics, seen } } }] };
   },
 };
 
@@ -66,19 +51,42 @@ function modelOf({ assignment }: Message, { models }: Tools): Model {
   );
 }
 
-function tokensLeft(assignment: Assignment | null, used: number): number | null {
-  const most = assignment?.budget.max_tokens ?? null;
-  if (most === null) return null;
-  if (used < most) return most - used;
-  throw new Failure("budget_spent", `${used} of ${most} tokens are used up`, { used, max_tokens: most });
+type Asked = { round: number; rounds: Rounds | null; tookMs: number };
+
+function metricsOf({ provider, model, replay, tokens }: Generation, { round, rounds, tookMs }: Asked): CodegenMetrics {
+  return {
+    round,
+    provider,
+    model,
+    replay,
+    tokens,
+    tokens_total: (rounds?.tokens ?? 0) + (tokens ? tokens.input + tokens.output : 0),
+    cost_usd: null, // prices come with the registry's price table
+    took_ms: Math.round(tookMs),
+  };
+}
+
+/** The fingerprints with this change's among them. Throws `never_green` when it was tried before. */
+function unseen(patch: string, round: number, rounds: Rounds | null): string[] {
+  const fingerprint = fingerprintOf(patch);
+  const seen = rounds?.seen ?? [];
+  const before = seen.indexOf(fingerprint) + 1;
+  if (before === 0) return [...seen, fingerprint];
+  throw new Failure("never_green", `round ${round} brought the same edits as round ${before}, which were red`, {
+    rounds: round,
+    failing: rounds?.failing ?? [],
+    log: rounds?.log ?? "",
+  });
 }
 
 type Round = { change: EditSet; patch: string; metrics: CodegenMetrics };
 
 /** The files of a round: in their place, where the latest round is found, and kept under its number. */
 function filesOf({ change, patch, metrics }: Round): Artifact[] {
-  const summary = `${change.summary}\n\nRound ${metrics.round}, ${metrics.replay ? "replayed from a recording of" : "written by"} ${metrics.model}.\n`;
-  return ["", `rounds/${metrics.round}/`].flatMap((folder) => [
+  const { round, model, replay } = metrics;
+  const by = replay ? `replayed from a recording (${model})` : `written by ${model}`;
+  const summary = `${change.summary}\n\nRound ${round}, ${by}.\n`;
+  return ["", `rounds/${round}/`].flatMap((folder) => [
     jsonArtifact("codegen", `${folder}edits.json`, "codegen.edits/1", change),
     textArtifact("codegen", `${folder}diff.patch`, patch),
     textArtifact("codegen", `${folder}summary.md`, summary),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { GenerateRequest } from "../../../src/contracts/code.ts";
+import { BuildTestRequest, type EditSet, type GenerateRequest, type Rounds } from "../../../src/contracts/code.ts";
 import type { Assignment } from "../../../src/contracts/message.ts";
 import type { Model, Prompt } from "../../../src/contracts/model.ts";
 import type { Work } from "../../../src/contracts/work.ts";
@@ -46,11 +46,17 @@ describe("codegen.generate", () => {
       return { text, provider: "cassette", model: "m-1", replay: true, tokens: { input: 10, output: 5 } };
     },
   });
-  const write = (text: string, rest: Partial<GenerateRequest> = {}) =>
-    generate.handle(message({ work, rounds: null, ...rest }, { assignment, idempotencyKey: "k" }), {
+  const write = (text: string, rest: Partial<GenerateRequest> = {}, given = assignment) =>
+    generate.handle(message({ work, rounds: null, ...rest }, { assignment: given, idempotencyKey: "k" }), {
       ...world.tools,
       models: new Map([["m", saying(text)]]),
     });
+  const redAfter = (change: EditSet): Rounds => ({ round: 1, change, log: "", failing: [], tokens: 0, seen: [] });
+  const writtenBy = async (change: EditSet, rounds: Rounds | null) => {
+    const { next } = await write(JSON.stringify(change), { rounds });
+    const { written } = BuildTestRequest.parse(next?.[0]?.payload);
+    return { seen: written?.seen ?? [] };
+  };
 
   test("asks with the wish, the files and what was found, and sends the change to its tests", async () => {
     const { result, next } = await write(JSON.stringify(two));
@@ -82,7 +88,7 @@ describe("codegen.generate", () => {
   test("shows a red round its own change and the failing log, with the tokens that are left", async () => {
     const one = { summary: "s", edits: [{ path: "one.js", content: "3\n" }] };
     const { result } = await write(JSON.stringify(two), {
-      rounds: { round: 1, change: one, log: "expected 2", tokens: 900 },
+      rounds: { ...redAfter(one), log: "expected 2", tokens: 900, seen: ["f"] },
     });
 
     expect(asked[0]?.prompt.map(({ role }) => role)).toEqual(["system", "user", "assistant", "user"]);
@@ -109,19 +115,46 @@ describe("codegen.generate", () => {
     expect(world.kept).toEqual([]);
   });
 
-  test("stops a model that answers the same again", async () => {
-    const again = { rounds: { round: 1, change: two, log: "red", tokens: 0 } };
+  test("stops a model that comes back to a change that was red, in whatever words and order", async () => {
+    const three = { summary: "now three", edits: [{ path: "three.js", content: "3\n" }, ...two.edits] };
+    const other = { summary: "other", edits: [{ path: "one.js", content: "4\n" }] };
+    const first = await writtenBy(three, null);
+    const second = await writtenBy(other, { ...redAfter(three), seen: first.seen });
 
-    await expect(write(JSON.stringify(two), again)).rejects.toMatchObject({
+    const again = { summary: "I am sure now", edits: three.edits.toReversed() };
+    const rounds = { ...redAfter(other), round: 2, log: "red", failing: ["is two"], seen: second.seen };
+    await expect(write(JSON.stringify(again), { rounds })).rejects.toMatchObject({
       code: "never_green",
-      details: { log: "red" },
+      retry: false,
+      message: "round 3 brought the same edits as round 1, which were red",
+      details: { rounds: 3, failing: ["is two"], log: "red" },
     });
   });
 
-  test("spends no token beyond its budget", async () => {
-    const spent = { rounds: { round: 1, change: two, log: "red", tokens: 1000 } };
+  test("asks no more when the tokens of its budget are used up", async () => {
+    await expect(write("{}", { rounds: { ...redAfter(two), tokens: 1000 } })).rejects.toMatchObject({
+      code: "budget_spent",
+      details: { used: 1000, max_tokens: 1000 },
+    });
+    expect(asked).toEqual([]);
+  });
 
-    await expect(write("{}", spent)).rejects.toMatchObject({ code: "budget_spent" });
+  test("ends when an answer took more than was left, and keeps what it cost", async () => {
+    const other = { summary: "other", edits: [{ path: "one.js", content: "4\n" }] };
+
+    await expect(write(JSON.stringify(two), { rounds: { ...redAfter(other), tokens: 990 } })).rejects.toMatchObject({
+      code: "budget_spent",
+      details: { used: 1005, max_tokens: 1000 },
+    });
+    expect(JSON.parse(String(world.kept[3]?.content))).toMatchObject({ tokens_total: 1005, cost_usd: null });
+  });
+
+  test("asks nothing on a budget in money that it could not keep", async () => {
+    const budget = { max_cost_usd: 1, max_tokens: null };
+
+    await expect(write(JSON.stringify(two), {}, { ...assignment, budget })).rejects.toMatchObject({
+      code: "budget_spent",
+    });
     expect(asked).toEqual([]);
   });
 
