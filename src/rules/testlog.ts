@@ -3,40 +3,59 @@ import type { FailingTest, TestCounts } from "../contracts/code.ts";
 /** What a runner's output says about its tests; counts null when it is none of the kinds we read. */
 export type Reading = { tests: TestCounts | null; failing: FailingTest[] };
 
-/** Reads the output of node's runner (TAP or spec) or of python's unittest. */
+/**
+ * Reads the output of node's runner (spec or TAP), of another TAP producer or of python's unittest. A stranger wrote
+ * it: whatever it says, reading takes time in proportion to its length, and at most 50 failing tests come out.
+ */
 export function readTestLog(log: string): Reading {
-  const text = log.replaceAll(colours, "");
-  return (
-    [readTap, readSpec, readUnittest].map((read) => read(text)).find(({ tests }) => tests) ?? {
-      tests: null,
-      failing: [],
-    }
-  );
+  const text = log.replaceAll(colours, "").replaceAll("\r\n", "\n");
+  for (const read of [readSpec, readTap, readUnittest]) {
+    const reading = read(text);
+    if (reading.tests) return reading;
+  }
+  return { tests: null, failing: [] };
 }
 
-const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
-const mostFailing = 50;
+/** How many failing tests are named at most. */
+export const mostFailing = 50;
 
-/** TAP 13/14 as node writes it: https://testanything.org, a YAML block behind each `not ok`. */
+const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
+const mostBlockLines = 200;
+
+/** TAP 13/14 (https://testanything.org); node writes a YAML block behind each `not ok` and its totals at the end. */
 function readTap(text: string): Reading {
-  const tests = totals(text, "#");
-  if (!tests) return { tests, failing: [] };
   const lines = text.split("\n");
-  const failing = lines.flatMap((line, at) => {
-    const [, indent, name] = /^(\s*)not ok \d+ - (.*)$/.exec(line) ?? [];
-    if (name === undefined || / # (TODO|SKIP)\b/i.test(name)) return [];
-    const block = blockBehind(lines, at, indent ?? "");
-    if (/failureType: '?subtestsFailed/.test(block)) return []; // its subtests are named themselves
+  const tests = totals(text, "#") ?? counted(lines);
+  if (!tests) return { tests, failing: [] };
+  const failing: FailingTest[] = [];
+  for (const [at, line] of lines.entries()) {
+    if (failing.length === mostFailing) break;
+    const [, indent = "", name] = /^( *)not ok\b(?: \d+)?(?: - | )?(.*)$/.exec(line) ?? [];
+    if (name === undefined || directive.test(name)) continue;
+    const block = blockBehind(lines, at, indent);
+    if (/failureType: '?subtestsFailed/.test(block)) continue; // its subtests are named themselves
     const [, file = null] = /location: '?(.+?)(?::\d+:\d+)?'?$/m.exec(block) ?? [];
-    return [{ name: unescaped(name), file, message: errorIn(block) }];
-  });
-  return { tests, failing: failing.slice(0, mostFailing) };
+    failing.push(failingTest(unescaped(name), file, errorIn(block)));
+  }
+  return { tests, failing };
+}
+
+const directive = / # (TODO|SKIP)\b/i;
+
+/** The outermost results counted, for a producer that says no totals. */
+function counted(lines: string[]): TestCounts | null {
+  if (!lines.some((line) => /^TAP version 1[34]$/.test(line))) return null;
+  const results = lines.filter((line) => /^(not )?ok\b/.test(line));
+  const skipped = results.filter((line) => directive.test(line)).length;
+  const failed = results.filter((line) => line.startsWith("not") && !directive.test(line)).length;
+  return { passed: results.length - skipped - failed, failed, skipped };
 }
 
 function blockBehind(lines: string[], at: number, indent: string): string {
   if (lines[at + 1]?.trim() !== "---") return "";
-  const end = lines.findIndex((line, n) => n > at && line === `${indent}  ...`);
-  return lines.slice(at + 2, end === -1 ? at + 40 : end).join("\n");
+  const behind = lines.slice(at + 2, at + 2 + mostBlockLines);
+  const end = behind.indexOf(`${indent}  ...`);
+  return behind.slice(0, end === -1 ? undefined : end).join("\n");
 }
 
 /** The error of a YAML block: one line, or the indented text behind `|-`. */
@@ -47,11 +66,7 @@ function errorIn(block: string): string {
   if (first !== "|-") return first.replace(/^'(.*)'$/, "$1");
   const behind = lines.slice(at + 1);
   const end = behind.findIndex((line) => /^(code|name|stack):/.test(line));
-  return behind
-    .slice(0, end === -1 ? undefined : end)
-    .filter((line) => line !== "")
-    .slice(0, 4)
-    .join("\n");
+  return behind.slice(0, end === -1 ? undefined : end).join("\n");
 }
 
 function unescaped(name: string): string {
@@ -62,52 +77,55 @@ function unescaped(name: string): string {
 function readSpec(text: string): Reading {
   const tests = totals(text, "ℹ");
   if (!tests) return { tests, failing: [] };
-  const [, behind = ""] = text.split(/^✖ failing tests:$/m);
-  const failing = [...behind.matchAll(/^(?:test at (.+?):\d+:\d+\n)?✖ (.+?) \([\d.]+m?s\)\n((?: {2,}.*\n?){0,6})/gm)];
-  return {
-    tests,
-    failing: failing.slice(0, mostFailing).map(([, file, name = "", error = ""]) => ({
-      name,
-      file: file ?? null,
-      message: error
-        .split("\n")
-        .map((line) => line.trim())
-        .filter((line) => line !== "")
-        .slice(0, 4)
-        .join("\n"),
-    })),
-  };
+  const [, behind = ""] = text.split(/^✖ failing tests:$/m).slice(-2);
+  const found = behind.matchAll(/^(?:test at (.+?):\d+:\d+\n)?✖ (.+?) \([\d.]+m?s\)\n((?: {2,}.*\n?){0,6})/gm);
+  const failing: FailingTest[] = [];
+  for (const [, file = null, name = "", error = ""] of found) {
+    if (failing.length === mostFailing) break;
+    failing.push(failingTest(name, file, error));
+  }
+  return { tests, failing };
 }
 
+/** Node's totals. They come last: what a test printed before in their form does not count. */
 function totals(text: string, sign: string): TestCounts | null {
-  const of = (what: string) => new RegExp(`^${sign} ${what} (\\d+)$`, "m").exec(text)?.[1];
+  const of = (what: string) => lastOf(text, new RegExp(`^${sign} ${what} +(\\d{1,9})$`, "gm"));
   const [passed, failed] = [of("pass"), of("fail")];
-  if (passed === undefined || failed === undefined) return null;
-  return {
-    passed: Number(passed),
-    failed: Number(failed) + Number(of("cancelled") ?? 0),
-    skipped: Number(of("skipped") ?? 0),
-  };
+  if (passed === null || failed === null) return null;
+  return { passed, failed: failed + (of("cancelled") ?? 0), skipped: (of("skipped") ?? 0) + (of("todo") ?? 0) };
+}
+
+function lastOf(text: string, pattern: RegExp): number | null {
+  let last: string | undefined;
+  for (const [, value] of text.matchAll(pattern)) last = value;
+  return last === undefined ? null : Number(last);
 }
 
 /** Python's unittest: `FAIL: name (place)`, a traceback, then `Ran N tests` and `FAILED (failures=1)`. */
 function readUnittest(text: string): Reading {
-  const ran = /^Ran (\d+) tests? in/m.exec(text)?.[1];
-  if (ran === undefined) return { tests: null, failing: [] };
-  const of = (what: string) => Number(new RegExp(`^(?:FAILED|OK) \\(.*?${what}=(\\d+)`, "m").exec(text)?.[1] ?? 0);
+  const ran = lastOf(text, /^Ran (\d{1,9}) tests? in/gm);
+  if (ran === null) return { tests: null, failing: [] };
+  const of = (what: string) => lastOf(text, new RegExp(`^(?:FAILED|OK) \\((?:.*, )?${what}=(\\d{1,9})`, "gm")) ?? 0;
   const failed = of("failures") + of("errors") + of("unexpected successes");
   const skipped = of("skipped");
-  const failing = [
-    ...text.matchAll(/^(?:FAIL|ERROR): (\S+)(?: \((.+)\))?.*\n-+\n([\s\S]*?)(?=\n\n|\n=+\n|$(?![\s\S]))/gm),
-  ];
-  return {
-    tests: { passed: Math.max(0, Number(ran) - failed - skipped), failed, skipped },
-    failing: failing.slice(0, mostFailing).map(([, name = "", place, trace = ""]) => ({
-      name: place ? `${name} (${place})` : name,
-      file: /File "(.+?)"/.exec(trace)?.[1] ?? null,
-      message: trace.trim().split("\n").at(-1) ?? "",
-    })),
-  };
+  const failing: FailingTest[] = [];
+  const found = text.matchAll(/^(?:FAIL|ERROR): (\S+)(?: \((.+)\))?.*\n(?:.*\n)?-{20,}\n/gm);
+  for (const { 0: head, 1: name = "", 2: place, index } of found) {
+    if (failing.length === mostFailing) break;
+    const [trace = ""] = text.slice(index + head.length, index + head.length + 20_000).split(/\n(?:\n|=+\n|-+\n)/, 1);
+    const file = /File "(.+?)"/.exec(trace)?.[1] ?? null;
+    failing.push(failingTest(place ? `${name} (${place})` : name, file, trace.trim().split("\n").at(-1) ?? ""));
+  }
+  return { tests: { passed: Math.max(0, ran - failed - skipped), failed, skipped }, failing };
+}
+
+/** A failing test with what is worth keeping of it: of its message the first four lines that are no stack frames. */
+export function failingTest(name: string, file: string | null, message: string): FailingTest {
+  const said = message
+    .split("\n", 50)
+    .map((line) => line.trim().slice(0, 500))
+    .filter((line) => line !== "" && !line.startsWith("at "));
+  return { name: name.slice(0, 300), file: file?.slice(0, 300) ?? null, message: said.slice(0, 4).join("\n") };
 }
 
 /** What of a failing log goes back to a model: the failing tests first, then the end, within `most` characters. */

@@ -43,6 +43,57 @@ describe("reading a runner's output", () => {
     });
   });
 
+  test("reads a docstring, a subtest and an expected failure of unittest, and no totals that a test printed", () => {
+    expect(readTestLog(logOf("unittest-doc"))).toEqual({
+      tests: { passed: 2, failed: 2, skipped: 0 },
+      failing: [
+        {
+          name: "test_doc (test_x.T.test_doc)",
+          file: "/project/test_x.py",
+          message: "AssertionError: Lists differ: [1, 2] != [1, 3]",
+        },
+        { name: "test_sub (test_x.T.test_sub) (i=1)", file: "/project/test_x.py", message: "AssertionError: 1 != 0" },
+      ],
+    });
+  });
+
+  test("counts the results of a TAP producer that says no totals", () => {
+    const tap = "TAP version 13\n1..4\nok 1 - a\nnot ok 2 - b\n  ---\n  ...\nok 3 # SKIP no\nnot ok 4 - d # TODO\n";
+
+    expect(readTestLog(tap)).toEqual({
+      tests: { passed: 1, failed: 1, skipped: 2 },
+      failing: [{ name: "b", file: null, message: "" }],
+    });
+  });
+
+  test("takes the last totals: those before were printed by a test", () => {
+    const { tests } = readTestLog("ℹ pass 7\nℹ fail 0\nℹ pass 1\nℹ fail 2\nℹ todo 3\n");
+
+    expect(tests).toEqual({ passed: 1, failed: 2, skipped: 3 });
+  });
+
+  test("keeps of a failing test what a person and a model can use, however long it is", () => {
+    const long = "x".repeat(100_000);
+    const { failing } = readTestLog(`ℹ pass 0\nℹ fail 1\n\n✖ failing tests:\n\n✖ ${long} (1ms)\n  ${long}\n`);
+
+    expect(failing.map(({ name, message }) => [name.length, message.length])).toEqual([[300, 500]]);
+  });
+
+  test.each([
+    ["TAP", "not ok 1 - x\n  ---\n", "# pass 0\n# fail 1\n"],
+    ["TAP of groups", "not ok 1 - x\n  ---\n  failureType: 'subtestsFailed'\n", "# pass 0\n# fail 1\n"],
+    ["spec", "✖ x (1ms)\n        \n", "✖ failing tests:\nℹ pass 0\nℹ fail 1\n"],
+    ["unittest", `FAIL: x\n${"-".repeat(70)}\n`, "Ran 1 test in 1s\n"],
+    ["spaces", "          ", "# pass 0\n# fail 1\n"],
+  ])("takes time in proportion to the length of the log: %s", (_, piece, end) => {
+    const began = performance.now();
+
+    const { failing } = readTestLog(piece.repeat(4_000_000 / piece.length) + end);
+
+    expect(failing.length).toBeLessThanOrEqual(50);
+    expect(performance.now() - began).toBeLessThan(3000); // quadratic: minutes
+  });
+
   test("says that it does not know, when it does not", () => {
     expect(readTestLog("make: *** No rule to make target 'test'.  Stop.\n")).toEqual({ tests: null, failing: [] });
   });

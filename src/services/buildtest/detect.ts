@@ -8,9 +8,11 @@ export type Plan = {
   steps: { name: "build" | "test"; command: string }[]; // in order; each is read by sh
 };
 
-/** What node's runner is asked for when we choose the command: text for people, and JUnit for programs. */
-const nodeTest =
-  "node --test --test-reporter=tap --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml";
+/** Where a runner leaves its report for programs, when it makes one: JUnit's XML in the work folder. */
+export const junitFile = "junit.xml";
+
+/** Node's runner when the command is ours to choose: text for people, and JUnit for programs. */
+const nodeTest = `node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=${junitFile}`;
 
 /** Finds out how a project is built and tested, unless the work says so. Throws `nothing_to_test`. */
 export function detect({ workspace, language, build, test }: Work): Plan {
@@ -19,9 +21,11 @@ export function detect({ workspace, language, build, test }: Work): Plan {
   const building = build ?? (runnable(scripts.build) ? scripts.build : undefined);
   const testing = test ?? testOf(spoken, workspace, scripts.test);
   if (testing === undefined) {
+    const unusable = scripts.test === undefined ? "" : ` (the script "${scripts.test}" needs what is not installed)`;
     throw new Failure(
       "nothing_to_test",
-      'no tests were found: say how to test in `test`, e.g. "node --test" or "make test"',
+      `no tests were found that can run here${unusable}: say how to test in \`test\`, e.g. "node --test" or "make test"`,
+      { field: "test" },
     );
   }
   const steps: Plan["steps"] = building === undefined ? [] : [{ name: "build", command: building }];
@@ -37,21 +41,43 @@ function languageOf(workspace: Workspace): Plan["language"] {
 function testOf(language: Plan["language"], workspace: Workspace, script: string | undefined): string | undefined {
   const paths = Object.keys(workspace);
   if (language === "node") {
-    if (runnable(script)) return script === "node --test" ? nodeTest : script;
-    if (paths.some((path) => /(^|\/)(test\/.+|test|.+[.-_]test|test-.+)\.(c|m)?js$/.test(path))) return nodeTest;
-    if (script !== undefined) return script;
+    if (runnable(script)) return reported(script);
+    if (paths.some((path) => nodeTestFile.test(path))) return nodeTest;
   }
-  if (language === "python" && paths.some((path) => /(^|\/)test[^/]*\.py$/.test(path))) {
-    return "python3 -m unittest discover -v";
+  const pythonTests = paths.filter((path) => /(^|\/)test[^/]*\.py$/.test(path));
+  if (language === "python" && pythonTests.length > 0) {
+    return `python3 -m unittest discover -v${startOf(pythonTests, workspace)}`;
   }
-  if (/^test:/m.test(workspace.Makefile ?? "")) return "make test";
+  if (/^test *:(?!=)/m.test(workspace.Makefile ?? "")) return "make test";
   return paths.includes("test.sh") ? "sh test.sh" : undefined;
 }
 
-/** A script that needs nothing but node and a shell: what it calls from node_modules is not there. */
+/** The names node's runner looks for by itself: https://nodejs.org/docs/latest-v20.x/api/test.html#running-tests-from-the-command-line */
+const nodeTestFile = /(^|\/)(test\/.+|test|.+[._-]test|test-.+)\.(c|m)?js$/;
+
+/** A script that only calls node's runner, with a report for programs beside its text; any other as it is. */
+function reported(script: string): string {
+  const plain = /^node --test(?= |$)/.test(script) && !/--test-reporter|[|&;<>]/.test(script);
+  return plain ? script.replace("node --test", nodeTest) : script;
+}
+
+/** Where unittest must start when the tests lie in a folder that is no package: it would not look there. */
+function startOf(tests: string[], workspace: Workspace): string {
+  const folders = new Set(tests.map((path) => path.split("/").slice(0, -1).join("/")));
+  const [folder = ""] = folders;
+  const seenFromAbove = folder === "" || `${folder}/__init__.py` in workspace;
+  return folders.size > 1 || seenFromAbove || !/^[\w./-]+$/.test(folder) ? "" : ` -s ${folder}`;
+}
+
+/**
+ * A script that needs nothing but node and a shell: what it calls from node_modules is not there. What `npm init` writes
+ * where there are no tests is none.
+ */
 function runnable(script: string | undefined): script is string {
-  if (script === undefined) return false;
-  return script.split(/&&|\|\||;/).every((part) => /^(node|sh|echo|exit|true|test|rm|mkdir|cp)\b/.test(part.trim()));
+  if (script === undefined || script.includes("no test specified")) return false;
+  return script
+    .split(/&&|\|\||[;|\n]/)
+    .every((part) => /^(\w+=\S* +)*(node|sh|echo|exit|true|test|rm|mkdir|cp|cat)(\s|$)/.test(part.trim()));
 }
 
 const Manifest = z.object({ scripts: z.record(z.string(), z.string()).default({}) });

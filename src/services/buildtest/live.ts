@@ -1,39 +1,50 @@
+import { StringDecoder } from "node:string_decoder";
 import type { Tools } from "../../bus/handler.ts";
 import type { Chunk } from "../../contracts/sandbox.ts";
 
 const everyMs = 1000;
 const mostLines = 20;
+const mostLetters = 200; // of a line
 
 /**
- * Tells what a run prints while it prints it: at most one status a second, each with the last lines since the one
- * before. The whole log is kept as an artifact; this is for whoever watches.
+ * Tells what a run prints while it prints it: at most one status a second, each with the last whole lines since the one
+ * before, and one more at the end with what is left. The whole log is kept as an artifact; this is for whoever watches.
  */
-export function liveLog({ status }: Tools): { hear(chunk: Chunk): void; end(): Promise<void> } {
-  const decoder = new TextDecoder();
+export function liveLog({ status }: Pick<Tools, "status">): { hear(chunk: Chunk): void; end(): Promise<void> } {
+  const streams = new Map<string, { decoder: StringDecoder; begun: string }>();
   let lines: string[] = [];
   let step = "";
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
   let telling = Promise.resolve();
 
-  const tell = () => {
+  function tell(): void {
+    timer = undefined;
     if (lines.length === 0) return;
-    const last = lines.slice(-mostLines).map((line) => line.slice(0, 200));
+    const facts = { step, lines };
     lines = [];
-    toldAt = performance.now();
-    const one = step;
     // A status that cannot be written costs the watcher a line; it must not cost the run.
-    telling = telling.then(() => status(`${one} is running`, { step: one, lines: last })).catch(() => {});
-  };
+    telling = telling.then(() => status(`${facts.step} is running`, facts)).catch(() => {});
+  }
+
+  function add(more: string[]): void {
+    const said = more.filter((line) => line.trim() !== "").map((line) => line.slice(0, mostLetters));
+    lines = [...lines, ...said].slice(-mostLines);
+  }
 
   return {
-    hear(chunk) {
-      step = chunk.step;
-      const text = decoder.decode(chunk.bytes, { stream: true });
-      lines.push(...text.split("\n").filter((line) => line.trim() !== ""));
-      lines = lines.slice(-mostLines);
-      if (performance.now() - toldAt >= everyMs) tell();
+    hear({ step: name, stream, bytes }) {
+      if (name !== step) tell();
+      step = name;
+      const one = streams.get(stream) ?? { decoder: new StringDecoder("utf8"), begun: "" };
+      const whole = (one.begun + one.decoder.write(Buffer.from(bytes))).split("\n");
+      one.begun = whole.pop()?.slice(-mostLetters) ?? "";
+      streams.set(stream, one);
+      add(whole.slice(-mostLines));
+      timer ??= setTimeout(tell, everyMs);
     },
     end() {
+      clearTimeout(timer);
+      add([...streams.values()].map(({ begun }) => begun));
       tell();
       return telling;
     },

@@ -1,20 +1,21 @@
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
-import type { BuildTestReport, BuildTestSummary } from "../../contracts/code.ts";
+import type { BuildTestReport, BuildTestSummary, TestCounts } from "../../contracts/code.ts";
 import type { RunResult, StepResult } from "../../contracts/sandbox.ts";
+import { readJunit } from "../../rules/junit.ts";
 import { type Reading, readTestLog } from "../../rules/testlog.ts";
-import type { Plan } from "./detect.ts";
+import { junitFile, type Plan } from "./detect.ts";
 
 /** What a run came to, and the logs it left, by step. */
 export type Reported = { report: BuildTestReport; reading: Reading; logs: Map<string, string> };
 
-/** Makes the report of a run that ended by itself. Red is any step that did not exit with 0. */
+/** Makes the report of a run that ended by itself. Red is any step that did not exit with 0, and tests that are none. */
 export function reportOf(run: RunResult, { steps }: Plan, round: number): Reported {
   const commands = new Map(steps.map(({ name, command }) => [name, command]));
   const logs = new Map(run.steps.map((step) => [step.name, logOf(step)]));
-  const reading = readTestLog(logs.get("test") ?? "");
-  const green = run.steps.length === steps.length && run.steps.every(({ code }) => code === 0);
+  const reading = readingOf(run, logs.get("test") ?? "");
+  const passed = run.steps.length === steps.length && run.steps.every(({ code }) => code === 0);
   const report: BuildTestReport = {
-    verdict: green ? "pass" : "fail",
+    verdict: passed && !noneRan(reading.tests) ? "pass" : "fail",
     round,
     class: run.class,
     steps: run.steps.flatMap((step) =>
@@ -38,10 +39,30 @@ export function reportOf(run: RunResult, { steps }: Plan, round: number): Report
   return { report, reading, logs };
 }
 
+/** What the output says, and where it says nothing of the failing tests, the runner's report for programs. */
+function readingOf(run: RunResult, log: string): Reading {
+  const said = readTestLog(log);
+  if (said.tests && (said.tests.failed === 0 || said.failing.length > 0)) return said;
+  const reported = readJunit(text(junitOf(run) ?? new Uint8Array()));
+  return reported.tests ? reported : said;
+}
+
+/** True for a runner that found no test and exited with 0 all the same: nothing was shown to work. */
+function noneRan(tests: TestCounts | null): boolean {
+  return tests !== null && tests.passed + tests.failed + tests.skipped === 0;
+}
+
+function junitOf({ files }: RunResult): Uint8Array | undefined {
+  return files.find(({ path }) => path === junitFile)?.content;
+}
+
 /** What a step printed: standard output, then standard error. */
 export function logOf({ stdout, stderr }: StepResult): string {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return [text(stdout), text(stderr)].filter((part) => part !== "").join("\n");
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 /** The files of a report: in their place, and, when a model wrote the code, under the number of its round too. */
@@ -52,13 +73,13 @@ export function filesOf({ report, logs }: Reported, run: RunResult, written: boo
     first_failing: report.failing[0]?.name ?? null,
     wall_ms: report.steps.reduce((sum, { wall_ms }) => sum + wall_ms, 0),
   };
-  const junit = run.files.find(({ path }) => path === "junit.xml");
+  const junit = junitOf(run);
   const folders = written ? ["", `rounds/${report.round}/`] : [""];
   return folders.flatMap((folder) => [
     jsonArtifact("build-test", `${folder}report.json`, "build-test.report/1", report),
     jsonArtifact("build-test", `${folder}summary.json`, "build-test.summary/1", summary),
     ...[...logs].map(([step, log]) => textArtifact("build-test", `${folder}${step}.log`, log)),
-    ...(junit ? [textArtifact("build-test", `${folder}junit.xml`, junit.content)] : []),
+    ...(junit ? [textArtifact("build-test", `${folder}${junitFile}`, junit)] : []),
   ]);
 }
 
@@ -67,9 +88,12 @@ export function wordsFor({ verdict, tests, failing, steps }: BuildTestReport): s
   const counted = tests ? `${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped` : "no test count";
   if (verdict === "pass") return `Green: ${counted}.`;
   const red = steps.find(({ code }) => code !== 0);
-  const ended = red ? `${red.name} ended with ${red.signal ?? red.code}` : "a step did not run";
+  const unrun = noneRan(tests) ? "no test ran" : "a step did not run";
+  const ended = red ? `${red.name} ended with ${red.signal ?? red.code}` : unrun;
   const named = failing
     .slice(0, 3)
-    .map(({ name, message }) => `  ✖ ${name}${message ? `: ${message.split("\n")[0]}` : ""}`);
+    .map(
+      ({ name, message }) => `  ✖ ${[name, message.split("\n", 2).join(" ")].filter((part) => part !== "").join(": ")}`,
+    );
   return [`Red: ${ended}, ${counted}.`, ...named].join("\n");
 }

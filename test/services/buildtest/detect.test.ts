@@ -13,6 +13,8 @@ const work = (workspace: Record<string, string>, rest: Partial<Work> = {}): Work
   ...rest,
 });
 const scripts = (all: Record<string, string>) => ({ "package.json": JSON.stringify({ scripts: all }) });
+const placeholder = scripts({ test: 'echo "Error: no test specified" && exit 1' });
+const jest = scripts({ test: "jest" });
 
 test.each([
   ["a script that node alone can run", scripts({ test: "node check.js" }), "node", ["node check.js"]],
@@ -25,11 +27,20 @@ test.each([
   ["python's own tests", { "test_a.py": "" }, "python", ["python3 -m unittest discover -v"]],
   ["a Makefile with a test target", { Makefile: "all:\n\ntest:\n\techo\n" }, "shell", ["make test"]],
   ["a test script", { "test.sh": "" }, "shell", ["sh test.sh"]],
+  ["a script with a variable before it", scripts({ test: "A=1 node x.js | cat" }), "node", ["A=1 node x.js | cat"]],
+  ["a test script where npm only has its placeholder", { ...placeholder, "test.sh": "" }, "node", ["sh test.sh"]],
+  ["a Makefile where the script needs what is not installed", { ...jest, Makefile: "test :\n" }, "node", ["make test"]],
   [
-    "a script that needs what is not installed, when nothing else is there",
-    scripts({ test: "jest" }),
-    "node",
-    ["jest"],
+    "python's tests in a folder that is no package",
+    { "tests/test_a.py": "", "a.py": "" },
+    "python",
+    ["python3 -m unittest discover -v -s tests"],
+  ],
+  [
+    "python's tests in a package",
+    { "tests/test_a.py": "", "tests/__init__.py": "" },
+    "python",
+    ["python3 -m unittest discover -v"],
   ],
 ])("finds %s", (_, workspace, language, commands) => {
   const plan = detect(work(workspace));
@@ -39,13 +50,26 @@ test.each([
 });
 
 test.each([
-  [{ "a.test.js": "" }],
-  [{ "test/a.mjs": "" }],
-  [scripts({ test: "node --test" })],
-  [{ ...scripts({ test: "c8 --100 node --test" }), "test/a.js": "" }],
-])("runs node's own tests with a report for programs beside the one for people: %j", (workspace) => {
-  expect(detect(work(workspace)).steps[0]?.command).toMatch(/^node --test --test-reporter=tap .*junit\.xml$/);
+  [{ "a.test.js": "" }, ""],
+  [{ "a-test.cjs": "" }, ""],
+  [{ "test/a.mjs": "" }, ""],
+  [scripts({ test: "node --test" }), ""],
+  [scripts({ test: "node --test spec/*.js" }), " spec/*.js"],
+  [{ ...scripts({ test: "c8 --100 node --test" }), "test/a.js": "" }, ""],
+  [{ ...placeholder, "test/a.js": "" }, ""],
+])("runs node's own tests with a report for programs beside the text for people: %j", (workspace, rest) => {
+  expect(detect(work(workspace)).steps[0]?.command).toBe(
+    "node --test --test-reporter=spec --test-reporter-destination=stdout" +
+      ` --test-reporter=junit --test-reporter-destination=junit.xml${rest}`,
+  );
 });
+
+test.each(["node --test --test-reporter=dot", "node --test && node more.js", "node --test-only x.js"])(
+  "does not touch a script that asks for more than node's runner: %s",
+  (script) => {
+    expect(detect(work(scripts({ test: script }))).steps[0]?.command).toBe(script);
+  },
+);
 
 test("does what the work says, whatever it finds", () => {
   const plan = detect(work({ "a.test.js": "" }, { language: "shell", build: "true", test: "sh -c true" }));
@@ -59,6 +83,13 @@ test("does what the work says, whatever it finds", () => {
   });
 });
 
-test("says what to give when it finds nothing", () => {
-  expect(() => detect(work({ "readme.md": "" }))).toThrow(expect.objectContaining({ code: "nothing_to_test" }));
+test.each([
+  [{ "readme.md": "" }, "say how to test"],
+  [{ "contest.js": "", ...placeholder }, "say how to test"],
+  [jest, '"jest" needs what is not installed'],
+  [{ "package.json": "{" }, "say how to test"],
+])("says what to give when it finds nothing that can run: %j", (workspace, why) => {
+  expect(() => detect(work(workspace))).toThrow(
+    expect.objectContaining({ code: "nothing_to_test", message: expect.stringContaining(why) }),
+  );
 });
