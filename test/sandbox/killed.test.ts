@@ -7,21 +7,10 @@ import { type Hub, openHub } from "../../src/sandbox/hub.ts";
 import { startSandboxWorker } from "../../src/sandbox/worker.ts";
 import { able, notRun, shipped } from "./ground.ts";
 import { keepLog } from "./log.ts";
+import { processesWith } from "./processes.ts";
 
 const token = "a-token-of-the-test";
 const never = new AbortController().signal;
-
-/** What stands in /proc of processes whose command line holds the words. */
-function processesWith(words: string): string[] {
-  return readdirSync("/proc").filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").includes(words);
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** What workers have on this host: folders and accounts, by the process id in their names. */
 function leftOf(pid: number | undefined): string[] {
