@@ -19,12 +19,9 @@ export async function migrate(sql: Database, folder: string): Promise<string[]> 
       if (ran.length === 0) await openHistory(tx);
       const [known] = await tx`select 1 from supabase_migrations.schema_migrations where version = ${version}`;
       if (known) return false;
-      await tx
-        .unsafe(text)
-        .simple()
-        .catch((cause) => {
-          throw new Failure("database_unavailable", `migration ${file} failed: ${cause.message}`, { cause });
-        });
+      await tx.unsafe(text).catch((cause) => {
+        throw new Failure("database_unavailable", `migration ${file} failed: ${cause.message}`, { cause });
+      });
       await tx`
         insert into supabase_migrations.schema_migrations (version, name, statements)
         values (${version}, ${name}, ${[text]})`;

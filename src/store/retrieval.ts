@@ -1,4 +1,4 @@
-import type { Sql } from "./database.ts";
+import { part, type Sql } from "./database.ts";
 
 /** What is searched: one tenant's collection, or all of them. Every read below stays inside it. */
 export type Scope = { tenant: string; collection: string | null }; // collection: its name; null: all
@@ -38,11 +38,11 @@ const sharingCap = 30;
 const mentionedCap = 200;
 
 /** The weight of a posting: BM25 (Robertson and Zaragoza 2009), computed when asked, because idf and mean move. */
-const weight = (sql: Sql, { k1, b }: Bm25) =>
-  sql`(idf * tf * (${k1}::float8 + 1) / (tf + ${k1}::float8 * (1 - ${b}::float8 + ${b}::float8 * length / mean)))`;
+const weight = ({ k1, b }: Bm25) =>
+  part`(idf * tf * (${k1}::float8 + 1) / (tf + ${k1}::float8 * (1 - ${b}::float8 + ${b}::float8 * length / mean)))`;
 
-const collections = (sql: Sql, { tenant, collection }: Scope) =>
-  sql`select id, chunks, terms
+const collections = ({ tenant, collection }: Scope) =>
+  part`select id, chunks, terms
       from knowledge_collections
       where tenant = ${tenant} and (${collection}::text is null or name = ${collection})`;
 
@@ -58,7 +58,7 @@ export async function matchTerms(
   { terms, limit, bm25 }: { terms: string[]; limit: number; bm25: Bm25 },
 ): Promise<{ matches: TermMatch[]; idf: number[] }> {
   const rows = await sql<{ chunkId: string | null; places: number[]; weights: number[] }[]>`
-    with inside as materialized (${collections(sql, scope)}),
+    with inside as materialized (${collections(scope)}),
     whole as (
       select coalesce(sum(chunks), 0)::float8 as n, (sum(terms) / greatest(sum(chunks), 1))::float8 as mean
       from inside
@@ -85,7 +85,7 @@ export async function matchTerms(
       group by a.place, w.n
     ),
     weighed as materialized (
-      select h.chunk_id, h.place, ${weight(sql, bm25)} as weight
+      select h.chunk_id, h.place, ${weight(bm25)} as weight
       from held h
       join rarity r on r.place = h.place
       cross join whole w
@@ -122,12 +122,12 @@ export async function weighChunks(
 ): Promise<TermMatch[]> {
   if (ids.length === 0) return [];
   const rows = await sql<{ chunkId: string; places: number[]; weights: number[] }[]>`
-    with inside as materialized (${collections(sql, scope)}),
+    with inside as materialized (${collections(scope)}),
     whole as (
       select (sum(terms) / greatest(sum(chunks), 1))::float8 as mean
       from inside
     )
-    select p.chunk_id as "chunkId", array_agg(a.place::integer) as places, array_agg(${weight(sql, bm25)}) as weights
+    select p.chunk_id as "chunkId", array_agg(a.place::integer) as places, array_agg(${weight(bm25)}) as weights
     from knowledge_chunks c
     cross join unnest(${terms}::text[], ${idf}::float8[]) with ordinality as a(term, idf, place)
     cross join lateral (
@@ -148,7 +148,7 @@ export async function weighChunks(
 export async function namedChunks(sql: Sql, scope: Scope, names: string[]): Promise<NameMatch[]> {
   if (names.length === 0) return [];
   return sql<NameMatch[]>`
-    with inside as materialized (${collections(sql, scope)})
+    with inside as materialized (${collections(scope)})
     select n.name, a.chunk_id as "chunkId", 'titled' as kind, a.strength::float8, a.sharing, m.mentioned
     from unnest(${names}::text[]) as n(name)
     cross join lateral (
@@ -175,7 +175,7 @@ export async function namedChunks(sql: Sql, scope: Scope, names: string[]): Prom
 export async function mentioningChunks(sql: Sql, scope: Scope, names: string[]): Promise<NameMatch[]> {
   if (names.length === 0) return [];
   return sql<NameMatch[]>`
-    with inside as materialized (${collections(sql, scope)})
+    with inside as materialized (${collections(scope)})
     select n.name, m.chunk_id as "chunkId", 'shared' as kind, 1 as strength, m.sharing, m.sharing as mentioned
     from unnest(${names}::text[]) as n(name)
     cross join lateral (

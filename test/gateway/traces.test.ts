@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Accepted, TraceAnswer, TraceList } from "../../src/contracts/http.ts";
+import { connect } from "../../src/store/database.ts";
 import { tell } from "../../src/store/events.ts";
 import type { Claimed } from "../../src/store/messages.ts";
 import { wake } from "../../src/store/wake.ts";
@@ -114,15 +115,15 @@ describe("/api/traces", () => {
       const message = await begin();
       const stream = reader(await follow(message.traceId));
       await stream.until("gateway_acked");
-      const held = await door.world.sql.reserve();
-      await held`begin`;
+      const held = connect(door.world.url, { max: 1 });
+      await held.unsafe("begin");
       await tell(held, message, { what: "status", details: { text: "early" } });
       await status(message, "late");
       await finish(door.world, message);
       await untilSomebodyWaitsForWriters(door.world);
 
-      await held`commit`;
-      held.release();
+      await held.unsafe("commit");
+      await held.end();
 
       const text = await stream.until("event: answer");
       expect(text.indexOf("early")).toBeGreaterThan(0);

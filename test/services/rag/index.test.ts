@@ -17,7 +17,8 @@ describe("rag.index", () => {
     index.handle(message(IndexRequest.parse(body), { tenant }), world.tools);
 
   /** All that is stored, without the numbers that rows happen to have and the time they were written. */
-  const contents = () => world.sql`
+  type Content = { text: string; chunk: string; span_from: number; span_to: number };
+  const contents = () => world.sql<Content[]>`
     select c.tenant, c.name, c.documents, c.chunks, c.terms, d.document_id, d.title, d.hash, d.text,
            k.ordinal, k.section, k.span_from, k.span_to, k.text as chunk, k.length,
            (select jsonb_object_agg(term, jsonb_build_array(tf, length, collection_id = c.id)) from knowledge_postings
@@ -87,7 +88,7 @@ describe("rag.index", () => {
     expect(answer?.text).toContain("1 not there to delete");
     expect(await contents()).toEqual([]);
     for (const table of ["postings", "aliases", "mentions", "chunks", "documents"]) {
-      expect(await world.sql`select 1 from ${world.sql(`knowledge_${table}`)}`).toHaveLength(0);
+      expect(await world.sql.unsafe(`select 1 from knowledge_${table}`)).toHaveLength(0);
     }
   });
 

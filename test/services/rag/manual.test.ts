@@ -1,17 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { z } from "zod";
+import { questions } from "../../../scenarios/stories/questions.ts";
 import { IndexRequest, QueryRequest } from "../../../src/contracts/knowledge.ts";
 import { index } from "../../../src/services/rag/index.ts";
 import { query } from "../../../src/services/rag/query.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
 const folder = "node_modules/fastify/docs";
-const Questions = z.array(z.object({ question: z.string(), document: z.string(), section: z.string() }));
-const questions = Questions.parse(
-  JSON.parse(await readFile(join("scenarios", "stories", "fastify-questions.json"), "utf8")),
-);
 
 describe("the manual of Fastify, which nobody here wrote", () => {
   let world: World;
