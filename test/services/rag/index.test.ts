@@ -17,7 +17,7 @@ describe("rag.index", () => {
     index.handle(message(IndexRequest.parse(body), { tenant }), world.tools);
 
   /** All that is stored, without the numbers that rows happen to have and the time they were written. */
-  type Content = { text: string; chunk: string; span_from: number; span_to: number };
+  type Content = { tenant: string; section: string; text: string; chunk: string; span_from: number; span_to: number };
   const contents = () => world.sql<Content[]>`
     select c.tenant, c.name, c.documents, c.chunks, c.terms, d.document_id, d.title, d.hash, d.text,
            k.ordinal, k.section, k.span_from, k.span_to, k.text as chunk, k.length,
