@@ -4,12 +4,20 @@ import { Failure } from "../../contracts/failure.ts";
 
 /** The change in a model's answer, bare or in a fence. Throws `model_answer_invalid` naming what is wrong with it. */
 export function changeIn(text: string): EditSet {
-  const [, fenced] = /```(?:json)?\s*\n([\s\S]*?)\n\s*```/.exec(text) ?? [];
-  const parsed = EditSet.safeParse(json((fenced ?? text).trim()));
+  const parsed = EditSet.safeParse(json(fencedIn(text) ?? text));
   if (parsed.success) return parsed.data;
   throw new Failure("model_answer_invalid", `the model's answer is not a change: ${z.prettifyError(parsed.error)}`, {
     answer: text.slice(0, 2000),
   });
+}
+
+/** What stands between the first fence and its end. A JSON string has no line ends, so no fence in one begins a line. */
+function fencedIn(text: string): string | null {
+  const lines = text.split("\n");
+  const from = lines.findIndex((line) => /^ {0,3}```(json)?\s*$/i.test(line));
+  if (from === -1) return null;
+  const to = lines.findIndex((line, n) => n > from && line.trim() === "```");
+  return lines.slice(from + 1, to === -1 ? undefined : to).join("\n");
 }
 
 function json(text: string): unknown {
