@@ -82,7 +82,7 @@ describe("reading JUnit's XML", () => {
   ])("takes time in proportion to the length of the report: %s", (_, piece) => {
     const began = performance.now();
 
-    readJunit(piece.repeat(4_000_000 / piece.length));
+    readJunit(piece.repeat(1_000_000 / piece.length));
 
     expect(performance.now() - began).toBeLessThan(3000); // quadratic: minutes
   });

@@ -191,6 +191,12 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
     },
   );
 
+  test("a red build goes back too, with what it printed", async () => {
+    const { next } = await build(work({}, { build: "echo no compiler >&2; exit 2", test: "true" }), written(green, 1));
+
+    expect(next?.[0]?.payload).toMatchObject({ rounds: { failing: [], log: "no compiler\n" } });
+  });
+
   test("the last red round is the end, with its log and the failing tests", async () => {
     await expect(build(work({}), written(red, 3), { idempotencyKey: "k#3" })).rejects.toMatchObject({
       code: "never_green",
