@@ -57,7 +57,7 @@ function junitOf({ files }: RunResult): Uint8Array | undefined {
 }
 
 /** What a step printed: standard output, then standard error. */
-export function logOf({ stdout, stderr }: StepResult): string {
+function logOf({ stdout, stderr }: StepResult): string {
   return [text(stdout), text(stderr)].filter((part) => part !== "").join("\n");
 }
 
