@@ -16,24 +16,25 @@ const house: Record<string, string[]> = {
   ops: ["contracts", "rules", "store", "bus"],
   gateway: ["contracts", "rules", "store", "bus", "ops"],
   app: ["contracts", "rules", "store", "llm", "sandbox", "client", "bus", "agents", "services", "ops", "gateway"],
-  cli: ["contracts", "app", "client", "scenarios"],
+  cli: ["contracts", "app", "client", "scenarios", "bench"],
   scenarios: ["contracts", "client"],
+  bench: ["contracts", "rules", "store", "bus", "app"],
 };
 
 /** What may be done in one place only: a pattern, and the places where it may stand. */
 const onlyIn: [what: string, pattern: RegExp, where: RegExp][] = [
   ["process.env", /process\.env\b/, /^src\/app\/config\.ts$/],
-  ["the clock", /new Date\(\)|Date\.now\(\)/, /^(src\/app|src\/cli|scenarios)\//],
-  ["chance", /Math\.random\(\)/, /^(src\/app|scenarios)\//],
-  ["a database driver", /from "(postgres|pg)"/, /^src\/store\//],
-  ["SQL", /\bsql`|\btx`/, /^src\/store\//],
+  ["the clock", /new Date\(\)|Date\.now\(\)/, /^(src\/app|src\/cli|scenarios|bench)\//],
+  ["chance", /Math\.random\(\)/, /^(src\/app|scenarios|bench)\//],
+  ["a database driver", /from "(postgres|pg)"/, /^(src\/store|bench)\//],
+  ["SQL", /\bsql`|\btx`/, /^(src\/store|bench)\//],
 ];
 
 /** The first folder below src, or the folder itself for what lives beside src. */
 const room = (path: string) => (path.startsWith("src/") ? path.split("/")[1] : path.split("/")[0]) ?? "";
 const service = (path: string) => path.split("/")[2];
 
-const files = ["src", "scenarios"]
+const files = ["src", "scenarios", "bench"]
   .filter((folder) => existsSync(folder))
   .flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })

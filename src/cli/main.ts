@@ -84,6 +84,14 @@ command("scenario", "walk an end-to-end story on a system of its own")
   .action(async (name: string, options) => {
     await (await import("./commands/scenario.ts")).scenario(name, options);
   });
+command("chaos", "harm a bus of its own, then check that it lost nothing and did nothing twice")
+  .option("--seconds <n>", "of harm; draining comes on top", "60")
+  .option("--seed <n>", "the same seed does the same harm", "1")
+  .option("--workers <n>", "worker processes", "4")
+  .option("--plant <bug>", "plant a bug that the check must find: no-fence")
+  .action(async (options) => {
+    await (await import("./commands/chaos.ts")).chaosRun(options);
+  });
 
 try {
   await program.parseAsync();
