@@ -1,18 +1,24 @@
 import { z } from "zod";
 
-/** A relative path inside a workspace: no way out, no `.git`, no NUL, forward slashes. */
+/** A relative path inside a workspace: no way out, no `.git`, no control characters, forward slashes. */
 export const WorkspacePath = z
   .string()
   .min(1)
   .max(512)
   .refine(
     (path) =>
-      !path.startsWith("/") &&
       !path.includes("\\") &&
-      !path.includes("\0") &&
-      path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part !== ".git"),
+      ![...path].some((letter) => letter < " " || letter === "\x7f") &&
+      path.split("/").every(isName),
     "is a relative path inside the workspace, without .., . or .git",
   );
+
+const notNames = new Set(["", ".", "..", ".git", "__proto__"]);
+
+/** What a file system takes for one name: at most 255 bytes. */
+function isName(part: string): boolean {
+  return !notNames.has(part) && new TextEncoder().encode(part).length <= 255;
+}
 
 /** The files of a project, path to text. */
 export const Workspace = z.record(WorkspacePath, z.string());
