@@ -45,6 +45,7 @@ export function connect(url: string, { max = 5 }: { max?: number } = {}): Databa
     const broken = new Promise<never>((_, reject) => {
       lost = () => reject(new Failure("database_unavailable", "the connection broke in the middle of a transaction"));
     });
+    broken.catch(() => {}); // it may break before or after anybody waits for it
     client.once("end", lost);
     const run = (query: pg.QueryConfig) => client.query(query);
     const tx = statements((query) => (open ? run(query) : Promise.reject(new Error("the transaction has ended"))));

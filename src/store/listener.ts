@@ -34,8 +34,13 @@ async function hear(url: string, { channel, heard, onListen }: Listening, onEnd:
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, keepAlive: true });
   client.on("error", () => {}); // its end is what counts
   client.on("notification", ({ payload }) => heard(payload ?? ""));
-  await client.connect();
-  await client.query(`listen ${client.escapeIdentifier(channel)}`);
+  try {
+    await client.connect();
+    await client.query(`listen ${client.escapeIdentifier(channel)}`);
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw error;
+  }
   client.once("end", onEnd);
   onListen();
   return client;

@@ -3,9 +3,12 @@ import type { Database, Sql } from "./database.ts";
 /** What changed: roles with new work, traces with news. A hint to look, never the message itself. */
 export type Wake = { roles: string[]; traces: string[] };
 
-/** Tells every listener. Called after the commit; a lost one costs latency only, because everybody also polls. */
+/**
+ * Tells every listener. Called after the commit, so it never fails: a wake-up that is lost costs latency only, because
+ * everybody also polls.
+ */
 export async function wake(sql: Sql, hint: Wake): Promise<void> {
-  await sql`select pg_notify('bus_wake', ${JSON.stringify(hint)})`;
+  await sql`select pg_notify('bus_wake', ${JSON.stringify(hint)})`.catch(() => {});
 }
 
 /**
