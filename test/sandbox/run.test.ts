@@ -99,11 +99,11 @@ describe.skipIf(!boxes.ground)(`honest programs ${boxes.title}`, () => {
         });`,
     };
 
-    const green = await boxes.run({ profile: "node", files, steps: [["node", "--test"]] });
+    const green = await boxes.run({ profile: "node", files, steps: [["node", "--test", "--test-reporter=tap"]] });
     const red = await boxes.run({
       profile: "node",
       files: { ...files, "sum.js": "export const sum = (a, b) => a - b;" },
-      steps: [["node", "--test"]],
+      steps: [["node", "--test", "--test-reporter=tap"]],
     });
 
     expect({ reason: green.reason, code: green.steps[0]?.code }, green.out[0]).toEqual({ reason: null, code: 0 });
