@@ -13,7 +13,7 @@ const flag = z
   .enum(["true", "false", "1", "0", ""])
   .default("false")
   .transform((value) => value === "true" || value === "1");
-const port = z.coerce.number().int().min(0).max(65_535);
+const port = z.coerce.number("is a number from 0 to 65535").int().min(0).max(65_535);
 const url = text.refine((value) => value === null || URL.canParse(value), "is not a URL");
 
 /** Every environment variable that is read, with its default. `.env.example` explains them. */

@@ -33,7 +33,8 @@ export type Following = { folder: string; sql: Database; log: Log; everyMs?: num
 
 /**
  * Loads a file and looks every `everyMs` (2 s) whether its text has changed. A good edit takes effect and is told as
- * `policy_reloaded`; a bad one is told as `policy_reload_failed`, once, and the last good one stays in force.
+ * `policy_reloaded`; one that is still bad at the second look is told as `policy_reload_failed`, once, and the last good
+ * one stays in force.
  */
 export async function followPolicy<Name extends PolicyName>(
   name: Name,
@@ -43,19 +44,26 @@ export async function followPolicy<Name extends PolicyName>(
   let text = await read(path);
   let policy = parse(name, path, text);
 
+  let refused: string | null = null; // a text that was bad at the last look: it may have been read while it was written
   async function look(): Promise<void> {
     const now = await read(path).catch((error) => `unreadable: ${asFailure(error).message}`);
     if (now === text) return;
-    text = now;
     try {
       policy = parse(name, path, now);
-      log.info({ file: path }, "policy reloaded");
-      await tellAlone(sql, { kind: "policy_reloaded", details: { file: name } });
     } catch (error) {
-      const reason = asFailure(error).message;
-      log.error({ file: path, reason }, "policy refused, the last good one stays in force");
-      await tellAlone(sql, { kind: "policy_reload_failed", details: { file: name, reason } });
+      if (now === refused) await tellRefused(asFailure(error).message, now);
+      refused = now;
+      return;
     }
+    text = now;
+    log.info({ file: path }, "policy reloaded");
+    await tellAlone(sql, { kind: "policy_reloaded", details: { file: name } });
+  }
+
+  async function tellRefused(reason: string, bad: string): Promise<void> {
+    text = bad;
+    log.error({ file: path, reason }, "policy refused, the last good one stays in force");
+    await tellAlone(sql, { kind: "policy_reload_failed", details: { file: name, reason } });
   }
 
   let looking = Promise.resolve();

@@ -29,7 +29,8 @@ async function* filesBelow(root: string, folder = root): AsyncGenerator<string> 
   const entries = await readdir(folder, { withFileTypes: true });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory() && !skipped.has(entry.name)) yield* filesBelow(root, path);
+    if (entry.isDirectory() && skipped.has(entry.name)) continue;
+    if (entry.isDirectory()) yield* filesBelow(root, path);
     if (entry.isFile()) yield relative(root, path);
   }
 }

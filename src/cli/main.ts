@@ -39,10 +39,13 @@ command("migrate", "bring the database to the newest schema").action(async (opti
   await (await import("./commands/migrate.ts")).migrateDatabase(options);
 });
 command("chat", "ask, and watch the answer come about")
-  .argument("<message...>", "what you want")
+  .argument("[message...]", "what you want; may be left out with --dir")
   .option("-c, --collection <name>", "of documents to look in")
   .option("-d, --dir <folder>", "files to build, test or change")
   .option("-i, --intent <intent>", "chat, rag.answer, code.buildtest or code.generate")
+  .option("--build <command>", "how the files are built; default: found from them")
+  .option("--test <command>", "how they are tested; default: found from them")
+  .option("--language <language>", "node, python or shell; default: found from the files")
   .option("--key <key>", "an idempotency key: asking twice is asking once")
   .action(async (words: string[], options) => {
     await (await import("./commands/chat.ts")).chat(words.join(" "), options);
@@ -104,6 +107,8 @@ function report(thrown: unknown): number {
   const failure = asFailure(thrown);
   if (process.argv.includes("--json")) json({ error: { code: failure.code, message: failure.message } });
   note(`dagent: ${failure.message}`);
+  if (failure.code === "unauthorized")
+    note("set DAGENT_KEY to a key, or ADMIN_TOKEN to the one the gateway was started with");
   if (failure.code === "internal" && failure.cause instanceof Error) note(failure.cause.stack ?? "");
   return exitCodeOf(failure);
 }

@@ -15,6 +15,7 @@ export function waterfall({ trace, messages, events }: TraceAnswer): string {
     paint("dim", `tenant ${trace.tenant}, idempotency key ${trace.idempotency_key}`),
     "",
     table(lines),
+    ...events.filter(({ kind }) => kind === "gateway_intent").flatMap(intent),
     ...events.filter(({ kind }) => kind === "orchestrate_decision").flatMap(why),
     "",
     outcome(trace),
@@ -61,6 +62,11 @@ function mark(status: EnvelopeView["status"]): string {
   return status === "queued" || status === "claimed" ? paint("yellow", status) : paint("red", status);
 }
 
+/** What the request was taken for, in words. */
+function intent({ details }: EventView): string[] {
+  return ["", `${paint("bold", "why")} ${String(details.intent)}: ${String(details.because)}`];
+}
+
 /** The decision in words: who won, and what spoke for and against everybody. */
 function why({ details }: EventView): string[] {
   const candidates = Array.isArray(details.candidates) ? details.candidates : [];
@@ -74,7 +80,8 @@ function why({ details }: EventView): string[] {
   ];
 }
 
-function outcome({ answer, failure }: TraceAnswer["trace"]): string {
+/** How a trace ended, in words: its answer with its sources, or its failure. */
+export function outcome({ answer, failure }: TraceAnswer["trace"]): string {
   if (failure) return `${paint("red", failure.code)}: ${failure.message}`;
   if (!answer) return paint("yellow", "not ended yet");
   const replay = answer.replay ? paint("yellow", "(a replay of a recording, not a live model)\n") : "";

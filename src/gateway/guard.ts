@@ -55,6 +55,9 @@ export async function guard(request: FastifyRequest, options: GuardOptions): Pro
   if (options.requireAdminForNonGet && !["GET", "HEAD"].includes(request.method)) {
     mustBeAdmin(proof, { admitsTenants: allow?.includes("tenant") === true, keys, options });
   }
+  if (proof.anonymous && allow && !proof.kinds.some((kind) => allow.includes(kind))) {
+    throw new Failure("unauthorized", "this route asks for x-admin-token, or for the key of an operator or admin");
+  }
   mustBeAllowed(proof.kinds, { route, allow });
   const tenant = await tenantFor(request, proof, sql);
   return { kind: proof.admin ? "admin" : (keys.key?.kind ?? "anonymous"), tenant, name: proof.name };
@@ -71,7 +74,14 @@ function credentialsOf({ headers }: FastifyRequest): Shown {
 }
 
 /** What was proved: the kinds of caller it stands for, and whether it is an admin by a credential. */
-type Proof = { kinds: Caller[]; admin: boolean; tenant: string; name: string; keyKind: Caller | null };
+type Proof = {
+  kinds: Caller[];
+  anonymous: boolean;
+  admin: boolean;
+  tenant: string;
+  name: string;
+  keyKind: Caller | null;
+};
 
 function prove(shown: Shown, keys: Standing, options: GuardOptions): Proof {
   const { key } = keys;
@@ -86,6 +96,7 @@ function prove(shown: Shown, keys: Standing, options: GuardOptions): Proof {
   if (key) kinds.push(key.kind);
   return {
     kinds,
+    anonymous: false,
     admin: kinds.includes("admin"),
     tenant: key?.tenant ?? "local",
     name: key?.name ?? "ADMIN_TOKEN",
@@ -100,7 +111,7 @@ function anonymous(keys: Standing, { adminToken, openWithoutKeys }: GuardOptions
     throw new Failure("unauthorized", "show a key: `Authorization: Bearer dag_…`");
   }
   const kinds: Caller[] = adminToken === null ? ["tenant", "operator", "admin"] : ["tenant", "operator"];
-  return { kinds, admin: false, tenant: nobody.tenant, name: nobody.name, keyKind: null };
+  return { kinds, anonymous: true, admin: false, tenant: nobody.tenant, name: nobody.name, keyKind: null };
 }
 
 /** What REQUIRE_ADMIN_FOR_NON_GET asks for. A tenant's own key is enough where the route admits tenants. */

@@ -43,12 +43,16 @@ function judge(agent: Standing, wish: Wish, dearest: number): Candidate {
   const terms = { success: weights.success * success, idle: weights.idle * idle, price: weights.price * cheap };
   const plus = (share: number) => `+${share.toFixed(2)}`;
   const reasons = [
-    `${plus(terms.success)} success ${success.toFixed(2)} over ${agent.done + agent.dead} ended traces`,
+    `${plus(terms.success)} success ${success.toFixed(2)} ${record(agent)}`,
     `${plus(terms.idle)} idle ${idle.toFixed(2)} of capacity ${agent.capacity}`,
     `${plus(terms.price)} price ${agent.priceUsd} USD per 1,000 tokens`,
   ];
   if (identity.canary) reasons.push(`drawn as a canary: ${wish.bucket} is below ${agent.canaryPct} %`);
   return { ...identity, excluded: null, score: terms.success + terms.idle + terms.price, terms, reasons };
+}
+
+function record({ done, dead }: Standing): string {
+  return done + dead === 0 ? "assumed, nothing has ended yet" : `over ${done + dead} ended traces`;
 }
 
 /** Why an agent cannot be chosen, in words; null when it can. */

@@ -8,6 +8,9 @@ const abbreviation =
 /** What opens a line of Markdown without being said: list marker, quote, heading, table bar. */
 const opener = /^(?:\s*(?:[-+*]|\d+[.)]|>|#{1,6}|\|)(?=\s|$))*\s*/;
 
+/** The line between the head and the rows of a table. */
+const tableRule = /^\s*\|?\s*:?-+:?\s*\|[\s:|-]*$/;
+
 /**
  * The sentences of plain text or raw Markdown, in order, as places in it. Blank lines, list items, headings, quotes
  * and table rows are borders; every line of a fenced block is a sentence of its own.
@@ -35,6 +38,10 @@ export function sentencesOf(text: string): Sentence[] {
     } else if (fence !== null) {
       if (line.trim() !== "") sentences.push({ ...trimmed(text, from, to), code: true });
     } else {
+      if (tableRule.test(line)) {
+        open = []; // the row above it names the columns and says nothing by itself
+        continue;
+      }
       const lead = opener.exec(line)?.[0] ?? "";
       const goesOn = quoted && /^\s*>\s*$/.test(lead) && line.length > lead.length; // the next line of a quote
       if ((lead.trim() !== "" && !goesOn) || line.trim() === "") close();

@@ -72,6 +72,11 @@ function pairsOf(raw: string, from: number): Word[] {
   });
 }
 
+/** The index terms of a question: as those of a text, without the measure it asks for ("how long", "how often"). */
+export function termsOfQuestion(question: string): string[] {
+  return termsOf(question.replace(/\bhow\s+(long|often|many|much|far|old|big)\b/gi, "how"));
+}
+
 /**
  * The index terms of a text, in order and with repetitions: folded, stemmed, without stop words.
  * An identifier gives itself and its parts, so that `bodyLimit` answers to `body limit` and to `bodyLimit`.

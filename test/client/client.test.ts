@@ -78,7 +78,7 @@ describe("the client", () => {
     });
     await expect(client.artifact("../secret")).rejects.toMatchObject({ code: "not_found" });
     await expect(collect(client.follow(crypto.randomUUID()))).rejects.toMatchObject({ code: "not_found" });
-    await expect(client.createKey({ name: "x", kind: "admin" })).rejects.toMatchObject({ code: "forbidden" });
+    await expect(client.createKey({ name: "x", kind: "admin" })).rejects.toMatchObject({ code: "unauthorized" });
     await expect(openClient({ url: "http://127.0.0.1:1" }).health()).rejects.toMatchObject({
       code: "gateway_unreachable",
     });

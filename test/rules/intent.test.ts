@@ -7,8 +7,12 @@ test.each([
   ["", 3, "code.buildtest"],
   ["please test this project", 3, "code.buildtest"],
   ["build and test", 3, "code.buildtest"],
+  ["run pytest", 3, "code.buildtest"],
+  ["why does my test fail?", 3, "code.buildtest"],
+  ["fix the failing test", 3, "code.generate"],
+  ["add a test for slugify", 3, "code.generate"],
   ["make slugify keep digits", 3, "code.generate"],
   ["write a function that reverses a list", 0, "code.generate"],
 ])("%j with %i files is %s", (message, files, intent) => {
-  expect(intentOf(message, files)).toBe(intent);
+  expect(intentOf(message, files).intent).toBe(intent);
 });

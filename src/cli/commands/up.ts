@@ -20,7 +20,7 @@ export async function up(options: { json?: boolean }): Promise<void> {
     say(`  API       ${system.url}/docs`);
     say(`  logs      ${config.dataDir}/log`);
     say(
-      `next, in another terminal: ${paint("cyan", 'dagent index ./docs && dagent chat "what does it say about …?"')}`,
+      `next, in another terminal: ${paint("cyan", 'npx dagent index ./docs && npx dagent chat "what does it say about …?"')}`,
     );
   }
 

@@ -14,6 +14,10 @@ export const junitFile = "junit.xml";
 /** Node's runner when the command is ours to choose: text for people, and JUnit for programs. */
 const nodeTest = `node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=${junitFile}`;
 
+/** Pytest runs unittest's tests too; unittest passes pytest's over in silence, which would be a false green. */
+const pytest = `python3 -m pytest -p no:cacheprovider --junitxml=${junitFile}`;
+const pytestStyle = /^(async )?def test_|^(import|from) pytest\b/m;
+
 /** Finds out how a project is built and tested, unless the work says so. Throws `nothing_to_test`. */
 export function detect({ workspace, language, build, test }: Work): Plan {
   const spoken = language ?? languageOf(workspace);
@@ -45,6 +49,7 @@ function testOf(language: Plan["language"], workspace: Workspace, script: string
     if (paths.some((path) => nodeTestFile.test(path))) return nodeTest;
   }
   const pythonTests = paths.filter((path) => /(^|\/)test[^/]*\.py$/.test(path));
+  if (language === "python" && pythonTests.some((path) => pytestStyle.test(workspace[path] ?? ""))) return pytest;
   if (language === "python" && pythonTests.length > 0) {
     return `python3 -m unittest discover -v${startOf(pythonTests, workspace)}`;
   }

@@ -97,3 +97,13 @@ export function wordsFor({ verdict, tests, failing, steps }: BuildTestReport): s
     );
   return [`Red: ${ended}, ${counted}.`, ...named].join("\n");
 }
+
+/** What a log says about something that is not in the sandbox, and what to do about it; null when it says nothing such. */
+export function lackIn(log: string): string | null {
+  const [, missing] =
+    /(Cannot find (?:package|module) '[^'\n]{1,200}'|ModuleNotFoundError: No module named '[^'\n]{1,200}')/.exec(log) ??
+    [];
+  return missing
+    ? `${missing}: the sandbox has no network and no node_modules; bring what the tests need as files`
+    : null;
+}

@@ -8,7 +8,7 @@ import { applyEdits } from "../../rules/edits.ts";
 import { trimLog } from "../../rules/testlog.ts";
 import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
-import { filesOf, type Reported, reportOf, wordsFor } from "./report.ts";
+import { filesOf, lackIn, type Reported, reportOf, wordsFor } from "./report.ts";
 import { passOn, refuseViolation } from "./violation.ts";
 
 /**
@@ -33,9 +33,10 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
 
     const result = await inSandbox(message, { files, plan, tools });
     if (result.reason !== null) return refuseViolation(message, result, tools);
+    refuseMissingRunner(result);
     const reported = reportOf(result, plan, written?.metrics.round ?? 1);
     for (const file of filesOf(reported, result, written !== null)) await tools.keep(file);
-    return written ? judge(message, reported, { work, written }) : answerWith(reported.report, null);
+    return written ? judge(message, reported, { work, written }) : answerWith(reported, null);
   },
 };
 
@@ -69,7 +70,7 @@ function judge(
   { report, reading, logs }: Reported,
   { work, written }: { work: Work; written: Written },
 ): Outcome<BuildTestReport> {
-  if (report.verdict === "pass") return answerWith(report, written);
+  if (report.verdict === "pass") return answerWith({ report, reading, logs }, written);
   const { round, tokens_total } = written.metrics;
   const failing = report.failing.map(({ name }) => name);
   const log = trimLog([...logs.values()].at(-1) ?? "", reading);
@@ -88,8 +89,20 @@ function judge(
   return { result: report, next: [next] };
 }
 
-function answerWith(report: BuildTestReport, written: Written | null): Outcome<BuildTestReport> {
-  const text = written ? `${written.change.summary}\n${wordsFor(report)}` : wordsFor(report);
+/** No pytest is no verdict on the project. Throws `nothing_to_test`. */
+function refuseMissingRunner({ steps }: RunResult): void {
+  const said = new TextDecoder().decode(steps.at(-1)?.stderr ?? new Uint8Array());
+  if (!/No module named '?pytest'?\s*$/.test(said)) return;
+  throw new Failure(
+    "nothing_to_test",
+    "these are pytest's tests, and the sandbox's python has no pytest: install it there (Debian: python3-pytest), or say how to test in `test`",
+    { field: "test" },
+  );
+}
+
+function answerWith({ report, logs }: Reported, written: Written | null): Outcome<BuildTestReport> {
+  const lack = report.verdict === "fail" ? lackIn([...logs.values()].at(-1) ?? "") : null;
+  const text = [written?.change.summary, wordsFor(report), lack].filter((part) => part).join("\n");
   const provider = written ? `${written.metrics.provider} ${written.metrics.model}` : null;
   const replay = written?.metrics.replay ?? false;
   return { result: report, answer: { text, verdict: report.verdict, citations: [], provider, replay } };

@@ -5,14 +5,14 @@ import { Intent } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
 import { intentOf } from "../../rules/intent.ts";
 
-/** What the chat found the request to be. */
-const Asked = z.object({ intent: Intent, found: z.boolean() }); // found: not said by the caller, but read off the request
+/** What the request wants, and how that is known. */
+const Asked = z.object({ intent: Intent, because: z.string() });
 
 /**
  * Takes a request from the door and sends it down its way.
  *
  * in     ChatRequest
- * out    the intent, and whether it was said or found
+ * out    the intent, and how it is known; kept as `gateway_intent`
  * next   rag.query for a question or a wish for code (its grounding), orchestrator.decide for a build and test
  * fails  never by itself: ChatRequest refuses a question without words and a build without files at the door
  */
@@ -21,12 +21,13 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
   accepts: ChatRequest,
   answers: Asked,
 
-  async handle({ payload }) {
+  async handle({ payload }, { record }) {
     const { message, workspace, collection, k } = payload;
     const files = Object.keys(workspace).length;
-    const found = payload.intent === "chat";
-    const intent = found ? intentOf(message, files) : payload.intent;
-    const result = { intent, found };
+    const { intent, because } =
+      payload.intent === "chat" ? intentOf(message, files) : { intent: payload.intent, because: "the request says so" };
+    const result = { intent, because };
+    record("gateway_intent", result);
 
     if (intent === "code.buildtest") {
       const work = workOf(payload);

@@ -29,7 +29,7 @@ export const decide: Handler<DecideRequest, Decision> = {
       if (intent === "code.generate" && !agents.some(({ intents }) => intents.includes(intent))) {
         throw new Failure(
           "model_not_configured",
-          "code.generate needs a model: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE",
+          "code.generate needs a model: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE; to only build and test files, ask with intent code.buildtest",
         );
       }
       throw new Failure("no_candidate", `nobody can take ${payload.role} for ${intent} now`, { candidates });

@@ -20,7 +20,7 @@ export const query: Handler<QueryRequest, QueryResult> = {
   accepts: QueryRequest,
   answers: QueryResult,
 
-  async handle({ tenant, payload }, { sql, signal, keep }) {
+  async handle({ tenant, traceId, payload }, { sql, signal, keep }) {
     const began = performance.now();
     signal.throwIfAborted();
     const { work, ...request } = payload;
@@ -31,7 +31,7 @@ export const query: Handler<QueryRequest, QueryResult> = {
     await keep(jsonArtifact("rag", "query.json", "rag.query/1", artifact));
 
     if (work) return { result, next: [decision(work, passages)] };
-    const told = citations.length > 0 ? text : nothing(request.collection, passages);
+    const told = citations.length > 0 ? text : nothing(request.collection, passages, traceId);
     const answer: Answer = { text: told, verdict: null, citations, provider: null, replay: false };
     return { result, answer };
   },
@@ -45,8 +45,8 @@ function decision(work: Work, passages: Passage[]): Next {
   return { to: "orchestrator.decide", payload };
 }
 
-function nothing(collection: string | null, passages: Passage[]): string {
+function nothing(collection: string | null, passages: Passage[], traceId: string): string {
   const where = collection === null ? "any collection" : `collection ${collection}`;
-  const near = passages.length > 0 ? " What came nearest is in rag/query.json." : "";
+  const near = passages.length > 0 ? ` What came nearest: /artifacts/${traceId}/rag/query.json.` : "";
   return `Nothing was found in ${where} that answers this.${near}`;
 }

@@ -13,7 +13,7 @@ import {
   withHeading,
 } from "../../rules/rank.ts";
 import { reasonsFor } from "../../rules/reasons.ts";
-import { termsOf } from "../../rules/tokens.ts";
+import { termsOf, termsOfQuestion } from "../../rules/tokens.ts";
 import type { Sql } from "../../store/database.ts";
 import type { ChunkRow, NameMatch, Scope } from "../../store/retrieval.ts";
 import { chunksOf, matchTerms, mentioningChunks, namedChunks, weighChunks } from "../../store/retrieval.ts";
@@ -34,7 +34,7 @@ export async function retrieve(
   { tenant, collection, query, k }: Wish,
 ): Promise<{ passages: Passage[]; question: Question }> {
   const scope = { tenant, collection };
-  const terms = Array.from(new Set(termsOf(query))).slice(0, mostTerms);
+  const terms = Array.from(new Set(termsOfQuestion(query))).slice(0, mostTerms);
   const names = namesIn(query);
   const [{ matches, idf }, called] = await Promise.all([
     matchTerms(sql, scope, { terms, limit: poolSize, bm25 }),

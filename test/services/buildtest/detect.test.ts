@@ -25,6 +25,12 @@ test.each([
     ["node build.js", "node check.js"],
   ],
   ["python's own tests", { "test_a.py": "" }, "python", ["python3 -m unittest discover -v"]],
+  [
+    "pytest's tests, which unittest would pass over in silence",
+    { "test_a.py": "def test_a():\n    assert 1\n" },
+    "python",
+    ["python3 -m pytest -p no:cacheprovider --junitxml=junit.xml"],
+  ],
   ["a Makefile with a test target", { Makefile: "all:\n\ntest:\n\techo\n" }, "shell", ["make test"]],
   ["a test script", { "test.sh": "" }, "shell", ["sh test.sh"]],
   ["a script with a variable before it", scripts({ test: "A=1 node x.js | cat" }), "node", ["A=1 node x.js | cat"]],

@@ -15,7 +15,8 @@ describe("chat.ask", () => {
   test("sends a question to retrieval, which answers it", async () => {
     const { result, next } = await asked({ message: "How do I trust a proxy?", collection: "manual" });
 
-    expect(result).toEqual({ intent: "rag.answer", found: true });
+    expect(result).toEqual({ intent: "rag.answer", because: "words without files are a question to the documents" });
+    expect(world.recorded).toContainEqual({ kind: "gateway_intent", data: result });
     expect(next).toMatchObject([
       { to: "rag.query", intent: "rag.answer", payload: { collection: "manual", work: null } },
     ]);
