@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SandboxClass } from "./limits.ts";
 import { Work, WorkspacePath } from "./work.ts";
 
 /** One change to one file: its whole new text, or its removal. */
@@ -77,7 +78,7 @@ export type TestCounts = z.infer<typeof TestCounts>;
 export const BuildTestReport = z.object({
   verdict: z.enum(["pass", "fail"]),
   round: z.number().int().min(1), // of a model's tries; 1 when the caller brought the code
-  class: z.enum(["strict", "rootless"]), // of the sandbox
+  class: SandboxClass, // of the sandbox
   steps: z.array(
     z.object({
       name: z.enum(["build", "test"]),

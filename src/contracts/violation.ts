@@ -1,20 +1,9 @@
 import { z } from "zod";
+import { SandboxClass } from "./limits.ts";
+import { ViolationReason } from "./sandbox.ts";
 
 /** Why a run was ended or could not be carried out. The first that fired; the others stand in `also`. */
-export const ErrorReason = z.enum([
-  "time.wall",
-  "time.cpu",
-  "memory",
-  "pids",
-  "disk",
-  "inodes",
-  "output",
-  "file_size",
-  "network",
-  "artifact",
-  "sandbox_unavailable",
-  "worker_lost",
-]);
+export const ErrorReason = z.enum([...ViolationReason.options, "sandbox_unavailable", "worker_lost"]);
 export type ErrorReason = z.infer<typeof ErrorReason>;
 
 /** `sandbox/error.json`. A red build or test is no error: it is a verdict. */
@@ -29,7 +18,7 @@ export const SandboxError = z.object({
   also: z.array(ErrorReason),
   limit: z.union([z.number(), z.string()]).nullable(),
   observed: z.union([z.number(), z.string()]).nullable(),
-  class: z.enum(["strict", "rootless"]).nullable(), // null: no box was opened
+  class: SandboxClass.nullable(), // null: no box was opened
   at: z.iso.datetime(),
   stdout_tail: z.string(), // the last 4 KiB of what was printed
   stderr_tail: z.string(),
