@@ -21,8 +21,21 @@ function isName(part: string): boolean {
 }
 
 /** The files of a project, path to text. */
-export const Workspace = z.record(WorkspacePath, z.string());
+export const Workspace = z.record(WorkspacePath, z.string()).superRefine((files, context) => {
+  for (const path of Object.keys(files)) {
+    const folder = foldersAbove(path).find((above) => Object.hasOwn(files, above));
+    if (folder !== undefined) {
+      context.addIssue({ code: "custom", path: [path], message: `needs ${folder} as a folder, and it is a file` });
+    }
+  }
+});
 export type Workspace = z.infer<typeof Workspace>;
+
+/** The folders a path goes through: 'a', 'a/b' for 'a/b/c'. */
+function foldersAbove(path: string): string[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, n) => parts.slice(0, n + 1).join("/"));
+}
 
 /** A command as a shell reads it. Not given: found from the files (see buildtest). */
 const Command = z.string().min(1).max(4096);

@@ -44,6 +44,8 @@ describe("chat.ask", () => {
     [{ intent: "rag.answer", message: "  " }, "/message"],
     [{ intent: "code.buildtest", message: "go" }, "/workspace"],
     [{ message: "x", workspace: { "../x": "" } }, "/workspace/../x"],
+    [{ message: "x", workspace: { a: "", "a/b": "" } }, "/workspace/a/b"],
+    [{ message: "x", workspace: { [`${"é".repeat(128)}.js`]: "" } }, `/workspace/${"é".repeat(128)}.js`],
     [{ message: "x", tenant: "acme" }, "/"],
   ])("a request that cannot be carried out is refused at the door: %j", (body, path) => {
     const parsed = ChatRequest.safeParse(body);
