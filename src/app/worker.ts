@@ -14,6 +14,7 @@ import { decide } from "../services/orchestrator/decide.ts";
 import { index } from "../services/rag/index.ts";
 import { query } from "../services/rag/query.ts";
 import { heard, register } from "../store/agents.ts";
+import { sweepDrafts } from "../store/artifacts.ts";
 import { connect } from "../store/database.ts";
 import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
@@ -37,6 +38,8 @@ export async function runWorker(
   const hub = token ? await openHub({ host: hubHost, port: hubPort, token, log }) : null;
   if (!hub) log.warn({}, "SANDBOX_TOKEN is not set: no sandbox can dial in, so nothing can be built or tested here");
 
+  const yesterday = new Date(Date.now() - 86_400_000);
+  await sweepDrafts(config.artifactsBase, yesterday);
   const agents = agentsOf(models, version, config.sandbox.slots);
   for (const agent of agents) await register(sql, agent);
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Artifact, ArtifactMeta } from "../contracts/artifact.ts";
 import { Failure } from "../contracts/failure.ts";
@@ -9,14 +9,31 @@ import { jsonText, type Sql } from "./database.ts";
 /** A file that was written but is not yet visible: it takes its place when its attempt settles. */
 export type Staged = { meta: ArtifactMeta; draft: string };
 
-/** Writes a file beside its place. `token` keeps two attempts at the same message from touching each other's drafts. */
+/** Where drafts wait, below ARTIFACTS_BASE: the same disk, so that taking its place is one rename. */
+const draftsFolder = ".drafts";
+
+/** Throws away drafts last written before `before`: their worker was killed. Answers how many. */
+export async function sweepDrafts(base: string, before: Date): Promise<number> {
+  const folder = join(base, draftsFolder);
+  const names = await readdir(folder).catch(() => []); // nothing was ever staged here
+  const gone: string[] = [];
+  for (const name of names) {
+    const found = await stat(join(folder, name)).catch(() => null); // another worker may have taken it by now
+    if (!found || found.mtime >= before) continue;
+    await rm(join(folder, name), { force: true });
+    gone.push(name);
+  }
+  return gone.length;
+}
+
+/** Writes a file where it waits. `token` keeps two attempts at the same message from touching each other's drafts. */
 export async function stage(
   base: string,
   { kind, name, schema, contentType, content }: Artifact,
   { message, token, at }: { message: Message; token: string; at: Date },
 ): Promise<Staged> {
   const path = `${message.traceId}/${kind}/${name}`;
-  const target = inside(base, path);
+  inside(base, path); // refused before anything is written
   const bytes = typeof content === "string" ? Buffer.from(content) : content;
   const meta: ArtifactMeta = {
     schema,
@@ -34,8 +51,8 @@ export async function stage(
     bytes: bytes.byteLength,
     content_type: contentType,
   };
-  const draft = `${target}.${token}.draft`;
-  await mkdir(dirname(target), { recursive: true });
+  const draft = join(base, draftsFolder, `${token}-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`);
+  await mkdir(dirname(draft), { recursive: true });
   await writeFile(draft, bytes);
   return { meta, draft };
 }
@@ -44,6 +61,7 @@ export async function stage(
 export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promise<void> {
   for (const { meta, draft } of staged) {
     const target = inside(base, meta.path);
+    await mkdir(dirname(target), { recursive: true });
     await writeFile(`${draft}.meta`, `${JSON.stringify(meta, null, 2)}\n`);
     await rename(draft, target);
     await rename(`${draft}.meta`, `${target}.meta.json`);

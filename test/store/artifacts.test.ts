@@ -1,0 +1,60 @@
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, utimes } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { textArtifact } from "../../src/contracts/artifact.ts";
+import { dropStaged, stage, sweepDrafts } from "../../src/store/artifacts.ts";
+import { message } from "../support/world.ts";
+
+describe("staging an artifact", () => {
+  let base: string;
+  beforeAll(async () => {
+    base = await mkdtemp(join(tmpdir(), "dagent-artifacts-"));
+  });
+  afterAll(() => rm(base, { recursive: true }));
+
+  const at = new Date("2030-01-01T00:00:00Z");
+  const put = (name: string, token = "1") =>
+    stage(base, textArtifact("rag", name, "text"), { message: message({}), token, at });
+
+  test("shows nothing in its place, and two attempts do not touch each other's drafts", async () => {
+    const traceId = randomUUID();
+    const one = await stage(base, textArtifact("rag", "a.txt", "one"), {
+      message: message({}, { traceId }),
+      token: "1",
+      at,
+    });
+    const two = await stage(base, textArtifact("rag", "a.txt", "two"), {
+      message: message({}, { traceId }),
+      token: "2",
+      at,
+    });
+
+    expect(existsSync(join(base, one.meta.path))).toBe(false);
+    expect(await readFile(one.draft, "utf8")).toBe("one");
+    await dropStaged([one]);
+    expect(await readFile(two.draft, "utf8")).toBe("two");
+  });
+
+  test.each(["../../../out", "../../../../etc/passwd", "a\0b"])(
+    "refuses a name that leaves the folder: %j",
+    async (name) => {
+      await expect(put(name)).rejects.toMatchObject({ code: "invalid_request" });
+    },
+  );
+
+  test("sweeps the drafts of killed workers, and leaves those of living ones", async () => {
+    const [old, fresh] = [await put("old.txt"), await put("fresh.txt")];
+    const before = new Date("2029-01-01T00:00:00Z");
+    await utimes(old.draft, before, before);
+    await utimes(fresh.draft, at, at);
+
+    const swept = await sweepDrafts(base, new Date("2029-06-01T00:00:00Z"));
+
+    expect(swept).toBeGreaterThanOrEqual(1);
+    expect(existsSync(old.draft)).toBe(false);
+    expect(existsSync(fresh.draft)).toBe(true);
+  });
+});
