@@ -1,4 +1,4 @@
-import type { Agent } from "../contracts/agent.ts";
+import { AgentSpec } from "../contracts/agent.ts";
 import type { Model, ModelSet } from "../contracts/model.ts";
 import type { Config } from "./config.ts";
 
@@ -18,24 +18,21 @@ export async function openModels({ model }: Config): Promise<ModelSet> {
 }
 
 /** The agents this configuration brings: the builder of this repository, and one for each model. */
-export function agentsOf(models: ModelSet, version: string, capacity: number): Agent[] {
-  const common = { serviceRole: "executor.execute", capacity, priceUsd: 0, tenants: [], canaryPct: 0, enabled: true };
-  const builder: Agent = {
-    ...common,
+export function agentsOf(models: ModelSet, version: string, capacity: number): AgentSpec[] {
+  const builder = AgentSpec.parse({
     id: "builder",
     version,
     intents: ["code.buildtest"],
-    reach: "builtin",
-    target: "buildtest.run",
-  };
-  const coders = [...models.values()].map(
-    ({ name, provider }): Agent => ({
-      ...common,
+    reach: { kind: "builtin", role: "buildtest.run" },
+    capacity,
+  });
+  const coders = [...models.values()].map(({ name, provider }) =>
+    AgentSpec.parse({
       id: slug(`${provider === "cassette" ? "replay" : "coder"}-${name}`),
       version,
       intents: ["code.generate"],
-      reach: "openai",
-      target: name,
+      reach: { kind: "openai", model: name },
+      capacity,
     }),
   );
   return [builder, ...coders];

@@ -46,7 +46,7 @@ export async function runWorker(
   const tellAlive = async () => {
     await heard(
       sql,
-      agents.map(({ id }) => id),
+      agents.map((agent) => ({ agent_id: agent.id, agent_version: agent.version })),
     );
     for (const { id, ...facts } of hub?.workers() ?? []) {
       await beat(sql, { id: `sandbox-${id}`, kind: "sandbox", roles: [], facts });

@@ -2,32 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Standing } from "../../src/contracts/agent.ts";
 import { score } from "../../src/rules/score.ts";
+import { standing, stats, steady } from "../support/agents.ts";
 
-const standing = (rest: Partial<Standing>): Standing => ({
-  id: "steady",
-  version: "1",
-  serviceRole: "executor.execute",
-  intents: ["code.buildtest"],
-  reach: "builtin",
-  target: "buildtest.run",
-  capacity: 2,
-  priceUsd: 0,
-  tenants: [],
-  canaryPct: 0,
-  enabled: true,
-  silentMs: 100,
-  load: 0,
-  done: 0,
-  dead: 0,
-  ...rest,
-});
 const wish = { tenant: "acme", intent: "code.buildtest", bucket: 50 };
 const first = (agents: Standing[], rest = {}) => score(agents, { ...wish, ...rest })[0];
 
 describe("the score of candidates", () => {
   test("prefers the agent with the better record", () => {
     const ranked = score(
-      [standing({ id: "poor", done: 2, dead: 8 }), standing({ id: "good", done: 9, dead: 1 })],
+      [standing({ id: "poor", stats: [stats(2, 8)] }), standing({ id: "good", stats: [stats(9, 1)] })],
       wish,
     );
 
@@ -36,24 +19,30 @@ describe("the score of candidates", () => {
   });
 
   test("prefers the idle one of two equals, and the cheap one of two idle ones", () => {
-    expect(first([standing({ id: "busy", load: 1 }), standing({ id: "idle" })])?.agent_id).toBe("idle");
-    expect(first([standing({ id: "dear", priceUsd: 3 }), standing({ id: "cheap", priceUsd: 1 })])?.agent_id).toBe(
-      "cheap",
-    );
+    expect(first([standing({ id: "busy", in_flight: 2 }), standing({ id: "idle" })])?.agent_id).toBe("idle");
+    expect(
+      first([
+        standing({ id: "dear", price: { per_call_usd: 0, per_1k_tokens_usd: 3 } }),
+        standing({ id: "cheap", price: { per_call_usd: 0, per_1k_tokens_usd: 1 } }),
+      ])?.agent_id,
+    ).toBe("cheap");
   });
 
   test.each([
     ["it is disabled", { enabled: false }],
     ["it does not do code.buildtest", { intents: ["code.generate" as const] }],
     ["it does not work for tenant acme", { tenants: ["globex"] }],
-    ["it has been silent for 11 s", { silentMs: 11_000 }],
-    ["a canary at rest: the draw 50 is not below 20 %", { canaryPct: 20 }],
+    ["it has been silent for 11 s", { silent_ms: 11_000 }],
+    ["a canary at rest: the draw 50 is not below 20 %", { canary_of: steady, canary_pct: 20 }],
   ])("excludes an agent and says: %s", (why, rest) => {
     expect(first([standing(rest)])).toMatchObject({ excluded: why, score: 0, reasons: [`excluded: ${why}`] });
   });
 
   test("sends a drawn canary first, whatever the others score, and a resting one never", () => {
-    const agents = [standing({ id: "steady", done: 100 }), standing({ id: "bold", canaryPct: 20, load: 1, dead: 5 })];
+    const agents = [
+      standing({ id: "steady", stats: [stats(100, 0)] }),
+      standing({ id: "bold", canary_of: steady, canary_pct: 20, in_flight: 2, stats: [stats(0, 5)] }),
+    ];
 
     expect(first(agents, { bucket: 19 })?.agent_id).toBe("bold");
     expect(first(agents, { bucket: 20 })?.agent_id).toBe("steady");
@@ -61,10 +50,12 @@ describe("the score of candidates", () => {
 
   test("is the sum of its terms, between 0 and 1, for any standing", () => {
     const any = fc.record({
-      priceUsd: fc.double({ min: 0, max: 100, noNaN: true }),
-      load: fc.double({ min: 0, max: 5, noNaN: true }),
-      done: fc.nat(1000),
-      dead: fc.nat(1000),
+      price: fc.record({
+        per_call_usd: fc.constant(0),
+        per_1k_tokens_usd: fc.double({ min: 0, max: 100, noNaN: true }),
+      }),
+      in_flight: fc.nat(10),
+      stats: fc.tuple(fc.nat(1000), fc.nat(1000)).map(([good, bad]) => [stats(good, bad)]),
     });
     fc.assert(
       fc.property(fc.array(any, { minLength: 1, maxLength: 8 }), (drawn) => {

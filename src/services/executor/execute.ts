@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { reachBuiltin } from "../../agents/builtin.ts";
 import { reachOpenai } from "../../agents/openai.ts";
-import type { Handler } from "../../bus/handler.ts";
+import type { Handler, Next } from "../../bus/handler.ts";
+import type { Reach } from "../../contracts/agent.ts";
 import { ExecuteRequest } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { Assignment, type Message } from "../../contracts/message.ts";
+import type { Work } from "../../contracts/work.ts";
 import { agentOf } from "../../store/agents.ts";
 
 /** Who was sent the work, and how. */
@@ -34,10 +36,16 @@ export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
     if (!agent?.enabled) throw new Failure("agent_failed", `agent ${agent_id} ${agent_version} is gone or disabled`);
 
     const { work } = message.payload;
-    const next = agent.reach === "builtin" ? reachBuiltin(agent, work) : reachOpenai(work);
-    return { result: { agent_id, agent_version, reach: agent.reach, to: next.to }, next: [next] };
+    const next = wayTo(agent.reach, work);
+    return { result: { agent_id, agent_version, reach: agent.reach.kind, to: next.to }, next: [next] };
   },
 };
+
+function wayTo(reach: Reach, work: Work): Next {
+  if (reach.kind === "builtin") return reachBuiltin(reach, work);
+  if (reach.kind === "openai") return reachOpenai(work);
+  throw new Failure("agent_failed", `an agent that is reached by ${reach.kind} cannot be called yet`);
+}
 
 /** Nothing is spent without a word on how much: an assignment that does not say it whole is refused. */
 function assignmentOf({ assignment }: Message): Assignment {

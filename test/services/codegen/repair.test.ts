@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { publish } from "../../../src/bus/publish.ts";
 import { startWorker, type Worker } from "../../../src/bus/worker.ts";
-import type { Agent } from "../../../src/contracts/agent.ts";
 import type { Work } from "../../../src/contracts/work.ts";
 import { openCassette } from "../../../src/llm/cassette.ts";
 import { run } from "../../../src/services/buildtest/run.ts";
@@ -14,23 +13,16 @@ import { decide } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
 import { traceOf } from "../../../src/store/traces.ts";
+import { agentSpec } from "../../support/agents.ts";
 import { canIsolate, openSandbox } from "../../support/sandbox.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 const cassette = "scenarios/cassettes/generate.json";
-const coder: Agent = {
+const coder = agentSpec({
   id: "replay-generate",
-  version: "1",
-  serviceRole: "executor.execute",
   intents: ["code.generate"],
-  reach: "openai",
-  target: "generate",
-  capacity: 2,
-  priceUsd: 0,
-  tenants: [],
-  canaryPct: 0,
-  enabled: true,
-};
+  reach: { kind: "openai", model: "generate", base_url: null, api_key: null },
+});
 const testOf = (file: string, name: string, cases: string) => `const assert = require("node:assert");
 const { test } = require("node:test");
 const load = import("./${file}");

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Agent } from "../../../src/contracts/agent.ts";
+import type { AgentSpec } from "../../../src/contracts/agent.ts";
 import type { Assignment } from "../../../src/contracts/message.ts";
 import { execute } from "../../../src/services/executor/execute.ts";
 import { register } from "../../../src/store/agents.ts";
+import { agentSpec } from "../../support/agents.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
 const work = { prompt: "p", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] };
@@ -15,27 +16,16 @@ const assignment = (agent_id: string, rest: Partial<Assignment> = {}): Assignmen
   ttl_ms: null,
   ...rest,
 });
-const agent = (rest: Partial<Agent>): Agent => ({
-  id: "builder",
-  version: "1",
-  serviceRole: "executor.execute",
-  intents: ["code.buildtest"],
-  reach: "builtin",
-  target: "buildtest.run",
-  capacity: 1,
-  priceUsd: 0,
-  tenants: [],
-  canaryPct: 0,
-  enabled: true,
-  ...rest,
-});
+const agent = (rest: Partial<AgentSpec>) => agentSpec({ id: "builder", ...rest });
+
+const modelOf = (model: string) => ({ kind: "openai" as const, model, base_url: null, api_key: null });
 
 describe("executor.execute", () => {
   let world: World;
   beforeAll(async () => {
     world = await openWorld();
     await register(world.sql, agent({}));
-    await register(world.sql, agent({ id: "coder", reach: "openai", target: "some-model" }));
+    await register(world.sql, agent({ id: "coder", reach: modelOf("some-model") }));
     await register(world.sql, agent({ id: "off", enabled: false }));
   });
   afterAll(() => world.close());

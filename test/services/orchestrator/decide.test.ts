@@ -1,29 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Agent } from "../../../src/contracts/agent.ts";
 import type { DecideRequest } from "../../../src/contracts/decision.ts";
 import { decide } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
+import { agentSpec as agent, steady } from "../../support/agents.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
 const wanted: DecideRequest = {
   role: "executor.execute",
   work: { prompt: "", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] },
 };
-const agent = (rest: Partial<Agent>): Agent => ({
-  id: "steady",
-  version: "1",
-  serviceRole: "executor.execute",
-  intents: ["code.buildtest"],
-  reach: "builtin",
-  target: "buildtest.run",
-  capacity: 2,
-  priceUsd: 0,
-  tenants: [],
-  canaryPct: 0,
-  enabled: true,
-  ...rest,
-});
-
 describe("orchestrator.decide", () => {
   let world: World;
   beforeAll(async () => {
@@ -49,7 +34,7 @@ describe("orchestrator.decide", () => {
 
   test("gives a canary its share: the same draw for the same key", async () => {
     await register(world.sql, agent({}));
-    await register(world.sql, agent({ id: "bold", canaryPct: 50 }));
+    await register(world.sql, agent({ id: "bold", canary_of: steady, canary_pct: 50 }));
     const keys = Array.from({ length: 40 }, (_, n) => `order-${n}`);
     const choose = async (idempotencyKey: string) => {
       const asked = message(wanted, { intent: "code.buildtest", idempotencyKey });

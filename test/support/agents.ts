@@ -1,0 +1,27 @@
+import { AgentSpec, type AgentStats, type Standing } from "../../src/contracts/agent.ts";
+
+/** An agent that builds and tests, as somebody would register it. */
+export function agentSpec(rest: Partial<AgentSpec> = {}): AgentSpec {
+  return AgentSpec.parse({
+    id: "steady",
+    version: "1",
+    intents: ["code.buildtest"],
+    reach: { kind: "builtin", role: "buildtest.run" },
+    capacity: 2,
+    ...rest,
+  });
+}
+
+/** The same as a decision meets it: just heard from, idle, without a record. */
+export function standing(rest: Partial<Standing> = {}): Standing {
+  const { reach, ...spec } = agentSpec();
+  return { ...spec, paused: null, silent_ms: 100, in_flight: 0, circuit: null, stats: [], ...rest };
+}
+
+/** What is known of its work for one intent. */
+export function stats(good: number, bad: number, rest: Partial<AgentStats> = {}): AgentStats {
+  return { intent: "code.buildtest", good, bad, latency_ms: null, at: "2030-01-01T00:00:00.000Z", ...rest };
+}
+
+/** The stable that canaries in tests are of. */
+export const steady = { agent_id: "steady", agent_version: "1" };
