@@ -25,6 +25,7 @@ export async function runGateway(
       requireAdminForNonGet: config.requireAdminForNonGet,
       allowRemoteWithoutKeys: false,
       bodyLimit: config.bodyLimit,
+      refusesAddress: () => null,
       log,
       now: () => new Date(),
       newTraceId: randomUUID,

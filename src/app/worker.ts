@@ -13,9 +13,10 @@ import { execute } from "../services/executor/execute.ts";
 import { decide } from "../services/orchestrator/decide.ts";
 import { index } from "../services/rag/index.ts";
 import { query } from "../services/rag/query.ts";
-import { heard, register } from "../store/agents.ts";
+import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
 import { connect } from "../store/database.ts";
+import { tellAlone } from "../store/events.ts";
 import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
@@ -40,14 +41,20 @@ export async function runWorker(
 
   const yesterday = new Date(Date.now() - 86_400_000);
   await sweepDrafts(config.artifactsBase, yesterday);
-  const agents = agentsOf(models, version, config.sandbox.slots);
-  for (const agent of agents) await register(sql, agent);
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const agents = agentsOf(models, version, config.sandbox.slots);
+  for (const agent of agents) {
+    const { id, version: agent_version } = agent;
+    const fresh = await register(sql, agent);
+    if (fresh)
+      await tellAlone(sql, { kind: "agent_registered", details: { agent_id: id, agent_version, by: name, agent } });
+  }
   const tellAlive = async () => {
     await heard(
       sql,
       agents.map((agent) => ({ agent_id: agent.id, agent_version: agent.version })),
     );
+    await heardAround(sql, { roles: handlers.map(({ role }) => role), models: [...models.keys()] });
     for (const { id, ...facts } of hub?.workers() ?? []) {
       await beat(sql, { id: `sandbox-${id}`, kind: "sandbox", roles: [], facts });
     }

@@ -69,24 +69,42 @@ export type Reach = z.infer<typeof Reach>;
 const Word = z.string().regex(/^[a-z0-9][a-z0-9.+#_-]{0,63}$/, "is a lower-case word");
 const usd = z.number().nonnegative().max(1_000_000);
 
+const fields = {
+  service_role: Role, // the role whose work it takes
+  intents: z.array(Intent).min(1).max(50),
+  capabilities: z.array(Word).max(100), // what work may ask for by name; beyond its intents
+  languages: z.array(Word).max(100), // empty: any
+  reach: Reach,
+  capacity: z.number().int().min(1).max(100_000), // pieces of work at one time
+  price: z.strictObject({ per_call_usd: usd.default(0), per_1k_tokens_usd: usd.default(0) }),
+  tenants: z.array(Tenant).max(1000), // empty: every tenant
+  canary_of: AgentRef.nullable(), // its stable; null: it is a stable itself
+  canary_pct: z.number().min(0).max(100), // of its stable's keys
+  mode: z.enum(["live", "shadow"]), // shadow: works on a copy, its answer is compared and never returned
+  enabled: z.boolean(),
+};
+
 /** An agent as somebody registers it: who can do which work, how it is reached, and what share it may have. */
 export const AgentSpec = z.strictObject({
   id: AgentId,
   version: AgentVersion,
-  service_role: Role.default("executor.execute"), // the role whose work it takes
-  intents: z.array(Intent).min(1).max(50),
-  capabilities: z.array(Word).max(100).default([]), // what work may ask for by name; beyond its intents
-  languages: z.array(Word).max(100).default([]), // empty: any
-  reach: Reach,
-  capacity: z.number().int().min(1).max(100_000).default(1), // pieces of work at one time
-  price: z.strictObject({ per_call_usd: usd.default(0), per_1k_tokens_usd: usd.default(0) }).prefault({}),
-  tenants: z.array(Tenant).max(1000).default([]), // empty: every tenant
-  canary_of: AgentRef.nullable().default(null), // its stable; null: it is a stable itself
-  canary_pct: z.number().min(0).max(100).default(0), // of its stable's keys
-  mode: z.enum(["live", "shadow"]).default("live"), // shadow: works on a copy, its answer is compared and never returned
-  enabled: z.boolean().default(true),
+  ...fields,
+  service_role: fields.service_role.default("executor.execute"),
+  capabilities: fields.capabilities.default([]),
+  languages: fields.languages.default([]),
+  capacity: fields.capacity.default(1),
+  price: fields.price.prefault({}),
+  tenants: fields.tenants.default([]),
+  canary_of: fields.canary_of.default(null),
+  canary_pct: fields.canary_pct.default(0),
+  mode: fields.mode.default("live"),
+  enabled: fields.enabled.default(true),
 });
 export type AgentSpec = z.infer<typeof AgentSpec>;
+
+/** What may be changed of an agent: what is not named stays as it is. */
+export const AgentChange = z.strictObject(fields).partial();
+export type AgentChange = z.infer<typeof AgentChange>;
 
 /** Why a canary rests, and what it did. `by` is the name of a key, or 'sequential test'. */
 export const Paused = z.object({

@@ -27,6 +27,7 @@ export type RouteTools = {
   feed: Feed;
   artifactsBase: string;
   adminToken: string | null;
+  refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   now: () => Date;
   newTraceId: () => string;
   version: string;

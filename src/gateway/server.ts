@@ -9,6 +9,7 @@ import { standingOf } from "../store/keys.ts";
 import { docsRoutes } from "./docs.ts";
 import { openDoor, refuseUnknown, watch } from "./door.ts";
 import { isLoopback } from "./guard.ts";
+import { agentRoutes } from "./routes/agents.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -27,6 +28,7 @@ export type GatewayOptions = {
   requireAdminForNonGet: boolean;
   allowRemoteWithoutKeys: boolean; // true only where something else keeps strangers out
   bodyLimit: number; // bytes
+  refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   log: Log;
   now: () => Date;
   newTraceId: () => string;
@@ -77,6 +79,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     metricsRoutes,
     healthRoutes,
     keyRoutes,
+    agentRoutes,
   ]) {
     add(app, tools);
   }

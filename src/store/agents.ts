@@ -1,7 +1,8 @@
-import type { Agent, AgentRef, AgentSpec, Standing } from "../contracts/agent.ts";
+import type { Agent, AgentRef, AgentSpec, Paused } from "../contracts/agent.ts";
 import { jsonText, part, type Sql } from "./database.ts";
 
-const agentColumns = part`
+/** An agent as `Agent` has it, in columns of `registry_agents a`. */
+export const agentColumns = part`
   a.id, a.version, a.service_role, a.intents, a.capabilities, a.languages,
   jsonb_build_object('kind', a.reach) || a.settings as reach, a.capacity,
   jsonb_build_object('per_call_usd', a.price_per_call_usd, 'per_1k_tokens_usd', a.price_per_1k_usd) as price,
@@ -13,14 +14,19 @@ const agentColumns = part`
     'at', to_char(a.paused_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     'by', a.paused_by, 'evidence', a.evidence) end as paused`;
 
+/** Holds every other change of the registry until the transaction ends: what was checked stays so. */
+export async function holdRegistry(tx: Sql): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended('dagent.registry', 0))`;
+}
+
 /**
  * Puts an agent that a worker's configuration brings into the registry; it has just been heard from. Of one that is
  * known only what the configuration says is brought up to date: what an operator set (price, tenants, canary, enabled)
- * stays.
+ * stays. True: it is new.
  */
-export async function register(sql: Sql, agent: AgentSpec): Promise<void> {
+export async function register(sql: Sql, agent: AgentSpec): Promise<boolean> {
   const { kind, ...settings } = agent.reach;
-  await sql`
+  const [row] = await sql<{ fresh: boolean }[]>`
     insert into registry_agents (id, version, service_role, intents, capabilities, languages, reach, settings, capacity,
                                  price_per_call_usd, price_per_1k_usd, tenants, canary_of_id, canary_of_version,
                                  canary_pct, mode, enabled, origin)
@@ -32,16 +38,82 @@ export async function register(sql: Sql, agent: AgentSpec): Promise<void> {
     on conflict (id, version) do update
     set service_role = excluded.service_role, intents = excluded.intents, capabilities = excluded.capabilities,
         languages = excluded.languages, reach = excluded.reach, settings = excluded.settings,
-        capacity = excluded.capacity, heartbeat_at = bus_now()`;
+        capacity = excluded.capacity, origin = 'config', heartbeat_at = bus_now()
+    returning xmax = 0 as fresh`;
+  return row?.fresh === true;
 }
 
-/** Says that these agents are alive. */
-export async function heard(sql: Sql, agents: AgentRef[]): Promise<void> {
-  await sql`
+/** Puts an agent into the registry as it is said, whether it was known or not; it has just been heard from. */
+export async function putAgent(tx: Sql, agent: AgentSpec): Promise<void> {
+  const { kind, ...settings } = agent.reach;
+  await tx`
+    insert into registry_agents (id, version, service_role, intents, capabilities, languages, reach, settings, capacity,
+                                 price_per_call_usd, price_per_1k_usd, tenants, canary_of_id, canary_of_version,
+                                 canary_pct, mode, enabled, origin)
+    values (${agent.id}, ${agent.version}, ${agent.service_role}, ${agent.intents}, ${agent.capabilities},
+            ${agent.languages}, ${kind}, ${jsonText(settings)}::text::jsonb, ${agent.capacity},
+            ${agent.price.per_call_usd}, ${agent.price.per_1k_tokens_usd}, ${agent.tenants},
+            ${agent.canary_of?.agent_id ?? null}, ${agent.canary_of?.agent_version ?? null},
+            ${agent.canary_pct}, ${agent.mode}, ${agent.enabled}, 'api')
+    on conflict (id, version) do update
+    set service_role = excluded.service_role, intents = excluded.intents, capabilities = excluded.capabilities,
+        languages = excluded.languages, reach = excluded.reach, settings = excluded.settings,
+        capacity = excluded.capacity, price_per_call_usd = excluded.price_per_call_usd,
+        price_per_1k_usd = excluded.price_per_1k_usd, tenants = excluded.tenants,
+        canary_of_id = excluded.canary_of_id, canary_of_version = excluded.canary_of_version,
+        canary_pct = excluded.canary_pct, mode = excluded.mode, enabled = excluded.enabled`;
+}
+
+/** Takes an agent out of the registry, and what is known of it. */
+export async function removeAgent(tx: Sql, { agent_id, agent_version }: AgentRef): Promise<void> {
+  await tx`delete from registry_agents where id = ${agent_id} and version = ${agent_version}`;
+}
+
+/** Lays an agent to rest with the evidence against it; null wakes it. */
+export async function pauseAgent(
+  tx: Sql,
+  { agent_id, agent_version }: AgentRef,
+  paused: Omit<Paused, "at"> | null,
+): Promise<void> {
+  await tx`
+    update registry_agents
+    set paused_at = case when ${paused !== null} then bus_now() end, paused_by = ${paused?.by ?? null},
+        evidence = ${paused ? jsonText(paused.evidence) : null}::text::jsonb
+    where id = ${agent_id} and version = ${agent_version}`;
+}
+
+/** Makes the canaries of one agent the canaries of another. */
+export async function handOverCanaries(tx: Sql, from: AgentRef, to: AgentRef): Promise<void> {
+  await tx`
+    update registry_agents
+    set canary_of_id = ${to.agent_id}, canary_of_version = ${to.agent_version}
+    where canary_of_id = ${from.agent_id} and canary_of_version = ${from.agent_version}
+      and (id, version) <> (${to.agent_id}, ${to.agent_version})`;
+}
+
+/** Says that these agents are alive. Answers how many of them are registered. */
+export async function heard(sql: Sql, agents: AgentRef[]): Promise<number> {
+  const rows = await sql`
     update registry_agents
     set heartbeat_at = bus_now()
     where (id, version) in (select r ->> 'agent_id', r ->> 'agent_version'
-                            from jsonb_array_elements(${jsonText(agents)}::text::jsonb) r)`;
+                            from jsonb_array_elements(${jsonText(agents)}::text::jsonb) r)
+    returning 1`;
+  return rows.length;
+}
+
+/**
+ * Says that the agents somebody registered which this worker can reach are alive: builtin ones whose role it plays,
+ * models it has, and, when it plays codegen.generate, models at an address of their own.
+ */
+export async function heardAround(sql: Sql, { roles, models }: { roles: string[]; models: string[] }): Promise<void> {
+  await sql`
+    update registry_agents
+    set heartbeat_at = bus_now()
+    where origin = 'api'
+      and ((reach = 'builtin' and settings ->> 'role' = any (${roles}))
+        or (reach = 'openai' and settings ->> 'model' = any (${models}))
+        or (reach = 'openai' and settings ->> 'base_url' is not null and 'codegen.generate' = any (${roles})))`;
 }
 
 /** One agent in one version; null when it is not registered. */
@@ -53,44 +125,10 @@ export async function agentOf(sql: Sql, id: string, version: string): Promise<Ag
   return agent ?? null;
 }
 
-/** Everybody registered for a role, able or not, with what is known of them now. */
-export async function standings(sql: Sql, serviceRole: string): Promise<Standing[]> {
-  return sql<Standing[]>`
-    select a.id, a.version, a.service_role, a.intents, a.capabilities, a.languages, a.capacity,
-           jsonb_build_object('per_call_usd', a.price_per_call_usd, 'per_1k_tokens_usd', a.price_per_1k_usd) as price,
-           a.tenants,
-           case when a.canary_of_id is not null
-             then jsonb_build_object('agent_id', a.canary_of_id, 'agent_version', a.canary_of_version) end as canary_of,
-           a.canary_pct::float8 as canary_pct, a.mode, a.enabled,
-           case when a.paused_at is not null then jsonb_build_object(
-             'at', to_char(a.paused_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-             'by', a.paused_by, 'evidence', a.evidence) end as paused,
-           greatest(0, extract(epoch from bus_now() - a.heartbeat_at) * 1000)::float8 as silent_ms,
-           held.count::int as in_flight, null as circuit, ends.stats
+/** Everybody registered. */
+export async function allAgents(sql: Sql): Promise<Agent[]> {
+  return sql<Agent[]>`
+    select ${agentColumns}
     from registry_agents a
-    cross join lateral (
-      select count(*) from bus_leases l join bus_messages m on m.id = l.message_id
-      where m.assignment ->> 'agent_id' = a.id and m.assignment ->> 'agent_version' = a.version
-    ) held
-    cross join lateral (
-      select coalesce(jsonb_agg(jsonb_build_object('intent', intent, 'good', good, 'bad', bad, 'latency_ms', null,
-                                                   'at', at)), '[]') as stats
-      from (
-        select intent, count(*) filter (where status = 'done') as good,
-               count(*) filter (where status = 'failed') as bad,
-               to_char(max(ended_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
-        from (
-          select t.intent, t.status, t.ended_at
-          from bus_events e join bus_traces t on t.trace_id = e.trace_id
-          where e.kind = 'orchestrate_decision' and t.status <> 'open'
-            and e.details -> 'chosen' ->> 'agent_id' = a.id
-            and e.details -> 'chosen' ->> 'agent_version' = a.version
-          order by e.id desc
-          limit 200
-        ) latest
-        group by intent
-      ) by_intent
-    ) ends
-    where a.service_role = ${serviceRole}
     order by a.id, a.version`;
 }

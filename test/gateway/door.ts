@@ -42,6 +42,7 @@ export function gatewayOf(world: World, changes: Partial<GatewayOptions> = {}): 
     requireAdminForNonGet: false,
     allowRemoteWithoutKeys: false,
     bodyLimit: 1_048_576,
+    refusesAddress: () => null,
     log: world.log,
     now: () => world.now,
     newTraceId: randomUUID,

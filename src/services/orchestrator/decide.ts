@@ -3,7 +3,7 @@ import { type Candidate, DecideRequest, Decision } from "../../contracts/decisio
 import { Failure } from "../../contracts/failure.ts";
 import { bucketOf } from "../../rules/canary.ts";
 import { score } from "../../rules/score.ts";
-import { agentOf, standings } from "../../store/agents.ts";
+import { standings } from "../../store/standings.ts";
 
 /**
  * Chooses the agent for a piece of work, and says why.
@@ -43,10 +43,9 @@ export const decide: Handler<DecideRequest, Decision> = {
       because: sentence(best, candidates),
     };
     record("orchestrate_decision", decision);
-    const agent = await agentOf(sql, chosen.id, chosen.version);
     const assignment = {
       ...decision.chosen,
-      model: agent?.reach.kind === "openai" ? agent.reach.model : null,
+      model: chosen.reach.kind === "openai" ? chosen.reach.model : null,
       budget: { max_cost_usd: null, max_tokens: null },
       ttl_ms: null,
     };
