@@ -7,7 +7,7 @@
 
 create table registry_decisions (
   id            bigint primary key,                     -- of the message of orchestrator.decide
-  trace_id      uuid not null references bus_traces (trace_id),
+  trace_id      uuid not null,
   tenant        text not null references tenants (id),
   intent        text not null,
   service_role  text not null,
