@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
+import { agentExamples, agentFields } from "./fields.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
@@ -68,6 +69,48 @@ command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .action(async (name: string, options) => {
     await (await import("./commands/key.ts")).key(name, options);
   });
+const agents = command("agents", "who can do which work: list, add, set, remove, pause, resume");
+agents
+  .command("list", { isDefault: true })
+  .description("everybody registered (the default)")
+  .option("--json", "print JSON, for programs")
+  .action(async (_, command) => {
+    await (await import("./commands/agents.ts")).listAgents(command.optsWithGlobals());
+  });
+agentFields(
+  agents.command("add").description("register somebody new").argument("<id@version>", "as nobody is called yet"),
+)
+  .addHelpText("after", agentExamples)
+  .action(async (name: string, _, command) => {
+    await (await import("./commands/agents.ts")).addAgent(name, command.optsWithGlobals());
+  });
+agentFields(agents.command("set").description("change what is named").argument("<id[@version]>", "who"))
+  .option("--reason <text>", "kept with the change")
+  .action(async (name: string, _, command) => {
+    await (await import("./commands/agents.ts")).setAgent(name, command.optsWithGlobals());
+  });
+agents
+  .command("remove")
+  .description("take an agent out, with its record")
+  .argument("<id[@version]>", "who")
+  .option("--json", "print JSON, for programs")
+  .action(async (name: string, _, command) => {
+    await (await import("./commands/agents.ts")).removeAgent(name, command.optsWithGlobals());
+  });
+for (const [word, paused, description] of [
+  ["pause", true, "lay an agent to rest: it is not chosen until it is resumed"],
+  ["resume", false, "wake an agent; the test of a canary begins anew"],
+] as const) {
+  agents
+    .command(word)
+    .description(description)
+    .argument("<id[@version]>", "who")
+    .option("--reason <text>", "kept with the change")
+    .option("--json", "print JSON, for programs")
+    .action(async (name: string, _, command) => {
+      await (await import("./commands/agents.ts")).restAgent(name, command.optsWithGlobals(), paused);
+    });
+}
 command("schemas", "write the JSON Schemas of artifacts, requests and configuration")
   .option("--out <folder>", "where to", "schemas")
   .action(async (options) => {

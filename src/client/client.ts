@@ -15,6 +15,14 @@ import {
 } from "../contracts/http.ts";
 import type { IndexRequest } from "../contracts/knowledge.ts";
 import { Summary } from "../contracts/metrics.ts";
+import {
+  AgentList,
+  type AgentPatch,
+  type AgentPut,
+  type AgentRequest,
+  type AgentsQuery,
+  AgentView,
+} from "../contracts/registry.ts";
 import { type FollowOptions, follow, type News } from "./follow.ts";
 import { ask, type Call, type Door, read } from "./request.ts";
 
@@ -43,6 +51,13 @@ export type Client = {
   createKey(request: KeyRequest): Promise<KeyCreated>;
   keys(): Promise<KeyList>;
   revokeKey(id: string): Promise<KeyView>;
+  agents(query?: AgentsQuery): Promise<AgentList>;
+  addAgent(request: z.input<typeof AgentRequest>): Promise<AgentView>;
+  putAgent(id: string, request: z.input<typeof AgentPut>): Promise<AgentView>;
+  changeAgent(id: string, patch: z.input<typeof AgentPatch>): Promise<AgentView>;
+  /** `version` may be left out while there is one. */
+  removeAgent(id: string, version?: string): Promise<void>;
+  heartbeat(id: string, version?: string): Promise<void>;
 };
 
 /**
@@ -75,7 +90,21 @@ export function openClient(door: Door): Client {
     createKey: (body) => json(KeyCreated, { method: "POST", path: "/api/keys", body }),
     keys: () => json(KeyList, { path: "/api/keys" }),
     revokeKey: (id) => json(KeyView, { method: "DELETE", path: `/api/keys/${encodeURIComponent(id)}` }),
+    agents: (query = {}) => json(AgentList, { path: `/api/agents${queryOf(query)}` }),
+    addAgent: (body) => json(AgentView, { method: "POST", path: "/api/agents", body }),
+    putAgent: (id, body) => json(AgentView, { method: "PUT", path: agentPath(id), body }),
+    changeAgent: (id, body) => json(AgentView, { method: "PATCH", path: agentPath(id), body }),
+    async removeAgent(id, version) {
+      await ask(door, { method: "DELETE", path: `${agentPath(id)}${queryOf({ version })}` });
+    },
+    async heartbeat(id, version) {
+      await ask(door, { method: "POST", path: `${agentPath(id)}/heartbeat`, body: version ? { version } : {} });
+    },
   };
+}
+
+function agentPath(id: string): string {
+  return `/api/agents/${encodeURIComponent(id)}`;
 }
 
 function sent({ idempotencyKey, traceparent, signal }: Sending = {}): Pick<Call, "headers" | "signal"> {
