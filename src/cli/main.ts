@@ -4,11 +4,13 @@ import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
 import { agentExamples, agentFields } from "./fields.ts";
+import { execHelp } from "./help.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
   .description("Distributed AI agents on Postgres: durable, explained, sandboxed.")
   .version(version)
+  .enablePositionalOptions() // what stands behind a command below another is that command's
   .exitOverride()
   .showHelpAfterError("(dagent --help lists the commands)")
   .addHelpText(
@@ -33,9 +35,26 @@ command("worker", "start a worker alone").action(async () => {
   await (await import("./commands/roles.ts")).worker();
 });
 const sandbox = command("sandbox", "start a sandbox worker alone: it dials the workers of SANDBOX_HUBS");
+sandbox.enablePositionalOptions();
 sandbox.action(async () => {
   await (await import("./commands/roles.ts")).sandbox();
 });
+sandbox
+  .command("worker")
+  .description("the same as `dagent sandbox`")
+  .action(async () => {
+    await (await import("./commands/roles.ts")).sandbox();
+  });
+sandbox
+  .command("exec")
+  .description("carry out one run from standard input in a box of this machine")
+  .option("--json", "print JSON, for programs")
+  .option("--keep-open", "take one run a line, and answer in that order")
+  .option("--slots <n>", "runs at one time; default: SANDBOX_SLOTS")
+  .addHelpText("after", execHelp)
+  .action(async (options) => {
+    await (await import("./commands/exec.ts")).exec(options);
+  });
 command("migrate", "bring the database to the newest schema").action(async (options) => {
   await (await import("./commands/migrate.ts")).migrateDatabase(options);
 });

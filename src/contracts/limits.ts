@@ -68,6 +68,10 @@ const Profile = z.strictObject({
 });
 export type Profile = z.infer<typeof Profile>;
 
+/** Some of a profile: what is left out is as in the defaults. */
+export const ProfileWish = Profile.partial();
+export type ProfileWish = z.infer<typeof ProfileWish>;
+
 /** How strongly a box is closed: `strict` by the kernel's accounts too, `rootless` as a plain user without them. */
 export const SandboxClass = z.enum(["strict", "rootless"]);
 export type SandboxClass = z.infer<typeof SandboxClass>;
@@ -115,7 +119,7 @@ export function limitsFor(file: SandboxLimits, profile: string, wish: LimitsWish
 }
 
 /** `base` with the sections of `over` laid on top; what `over` does not say stays. */
-function overlay(base: Limits, over: LimitsWish): Limits {
+export function overlay(base: Limits, over: LimitsWish): Limits {
   return {
     time: { ...base.time, ...defined(over.time) },
     size: { ...base.size, ...defined(over.size) },
@@ -136,7 +140,7 @@ function lower(given: Record<string, number>, wished: Record<string, number>): R
 }
 
 /** The paths of the numbers of `limits` that are above those of `maximum`. */
-function above(limits: Limits, maximum: Limits): string[][] {
+export function above(limits: Limits, maximum: Limits): string[][] {
   return (["time", "size", "process", "retry"] as const).flatMap((section) => {
     const most: Record<string, number> = maximum[section];
     return Object.entries(limits[section])

@@ -38,7 +38,7 @@ export const WorkPath = z
   );
 
 /** A command: a program and its arguments, nothing of which a shell sees. */
-const Argv = z
+export const Argv = z
   .array(
     z
       .string()

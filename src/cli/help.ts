@@ -1,0 +1,7 @@
+/** What `dagent sandbox exec --help` says besides its options. */
+export const execHelp = `
+Reads {"argv": [...], "files": {path: base64}, "limits": {...}, "collect": [path]} and carries it out in a box.
+limits has the shape of a profile in sandbox_limits.json; what it leaves out comes from the defaults.
+
+Exit codes: 0 carried out, whatever the command's own end, 2 the request is wrong, 69 this machine cannot isolate,
+70 a bug, 78 wrong configuration. With --keep-open: 0 all were carried out, else the code of the last that was not.`;
