@@ -5,6 +5,7 @@ import { startWorker } from "../bus/worker.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
+import { countEnds } from "../ops/ends.ts";
 import { openHub } from "../sandbox/hub.ts";
 import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
@@ -23,9 +24,13 @@ import type { Config } from "./config.ts";
 import { agentsOf, openModels } from "./models.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
+import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
 const handlers: AnyHandler[] = [ask, index, query, decide, execute, generate, run];
+
+/** How long it takes until what is known of an agent weighs half. */
+const halfLifeS = 86_400;
 
 /** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
 export async function runWorker(
@@ -77,6 +82,10 @@ export async function runWorker(
     log,
     tools: { now: () => new Date(), models, sandbox: { run: hub?.run ?? noSandbox } },
   });
+  const counting = sweepEvery(1000, async () => (await countEnds(sql, { halfLifeS })).length > 0, {
+    name: "ends",
+    log,
+  });
   return {
     facts: {
       worker: name,
@@ -86,6 +95,7 @@ export async function runWorker(
     },
     async stop() {
       await worker.stop(20_000);
+      await counting.stop();
       clearInterval(heartbeat);
       policy.stop();
       await hub?.close();

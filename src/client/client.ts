@@ -15,6 +15,7 @@ import {
 } from "../contracts/http.ts";
 import type { IndexRequest } from "../contracts/knowledge.ts";
 import { Summary } from "../contracts/metrics.ts";
+import { type OrchestratorQuery, OrchestratorSummary } from "../contracts/orchestrator.ts";
 import {
   AgentList,
   type AgentPatch,
@@ -51,6 +52,7 @@ export type Client = {
   createKey(request: KeyRequest): Promise<KeyCreated>;
   keys(): Promise<KeyList>;
   revokeKey(id: string): Promise<KeyView>;
+  orchestratorSummary(query?: OrchestratorQuery): Promise<OrchestratorSummary>;
   agents(query?: AgentsQuery): Promise<AgentList>;
   addAgent(request: z.input<typeof AgentRequest>): Promise<AgentView>;
   putAgent(id: string, request: z.input<typeof AgentPut>): Promise<AgentView>;
@@ -90,6 +92,8 @@ export function openClient(door: Door): Client {
     createKey: (body) => json(KeyCreated, { method: "POST", path: "/api/keys", body }),
     keys: () => json(KeyList, { path: "/api/keys" }),
     revokeKey: (id) => json(KeyView, { method: "DELETE", path: `/api/keys/${encodeURIComponent(id)}` }),
+    orchestratorSummary: (query = {}) =>
+      json(OrchestratorSummary, { path: `/api/metrics/orchestrator/summary${queryOf(query)}` }),
     agents: (query = {}) => json(AgentList, { path: `/api/agents${queryOf(query)}` }),
     addAgent: (body) => json(AgentView, { method: "POST", path: "/api/agents", body }),
     putAgent: (id, body) => json(AgentView, { method: "PUT", path: agentPath(id), body }),

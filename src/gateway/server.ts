@@ -16,6 +16,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { knowledgeRoutes } from "./routes/knowledge.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
+import { orchestratorRoutes } from "./routes/orchestrator.ts";
 import { traceRoutes } from "./routes/traces.ts";
 import { openFeed } from "./stream.ts";
 
@@ -80,6 +81,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     healthRoutes,
     keyRoutes,
     agentRoutes,
+    orchestratorRoutes,
   ]) {
     add(app, tools);
   }

@@ -1,8 +1,11 @@
 import type { Handler } from "../../bus/handler.ts";
+import type { Standing } from "../../contracts/agent.ts";
 import { type Candidate, DecideRequest, Decision } from "../../contracts/decision.ts";
 import { Failure } from "../../contracts/failure.ts";
+import type { Message } from "../../contracts/message.ts";
 import { bucketOf } from "../../rules/canary.ts";
 import { score } from "../../rules/score.ts";
+import { type DecisionDraft, decisionBefore, keepDecision } from "../../store/decisions.ts";
 import { standings } from "../../store/standings.ts";
 
 /**
@@ -18,40 +21,63 @@ export const decide: Handler<DecideRequest, Decision> = {
   accepts: DecideRequest,
   answers: Decision,
 
-  async handle({ intent, tenant, idempotencyKey, payload }, { sql, record }) {
-    const agents = await standings(sql, payload.role);
-    const bucket = bucketOf(`${tenant}/${idempotencyKey}`);
-    const candidates = score(agents, { tenant, intent, bucket });
-    const [best] = candidates;
-    const chosen = agents.find(({ id, version }) => id === best?.agent_id && version === best.agent_version);
-
-    if (!best || !chosen || best.excluded !== null) {
-      if (intent === "code.generate" && !agents.some(({ intents }) => intents.includes(intent))) {
-        throw new Failure(
-          "model_not_configured",
-          "code.generate needs a model: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE; to only build and test files, ask with intent code.buildtest",
-        );
-      }
-      throw new Failure("no_candidate", `nobody can take ${payload.role} for ${intent} now`, { candidates });
-    }
-
-    const decision: Decision = {
-      role: payload.role,
-      chosen: { agent_id: best.agent_id, agent_version: best.agent_version, canary: best.canary },
-      bucket,
-      candidates,
-      because: sentence(best, candidates),
-    };
+  async handle(message, { sql, record }) {
+    const { role, work } = message.payload;
+    const [before, agents] = await Promise.all([decisionBefore(sql, message.id), standings(sql, role)]);
+    const decision = before ?? (await keepDecision(sql, draftOf(message, chooseFrom(agents, message))));
     record("orchestrate_decision", decision);
+    const { chosen } = decision;
+    const agent = agents.find(({ id, version }) => id === chosen.agent_id && version === chosen.agent_version);
     const assignment = {
-      ...decision.chosen,
-      model: chosen.reach.kind === "openai" ? chosen.reach.model : null,
+      ...chosen,
+      model: agent?.reach.kind === "openai" ? agent.reach.model : null,
       budget: { max_cost_usd: null, max_tokens: null },
       ttl_ms: null,
     };
-    return { result: decision, next: [{ to: payload.role, payload: { work: payload.work }, assignment }] };
+    record("orchestrate_enqueued", { to: role, ...chosen });
+    return { result: decision, next: [{ to: role, payload: { work }, assignment }] };
   },
 };
+
+function chooseFrom(agents: Standing[], { intent, tenant, idempotencyKey, payload }: Message<DecideRequest>): Decision {
+  const bucket = bucketOf(`${tenant}/${idempotencyKey}`);
+  const candidates = score(agents, { tenant, intent, bucket });
+  const [best] = candidates;
+  if (!best || best.excluded !== null) {
+    if (intent === "code.generate" && !agents.some(({ intents }) => intents.includes(intent))) {
+      throw new Failure(
+        "model_not_configured",
+        "code.generate needs a model: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE; to only build and test files, ask with intent code.buildtest",
+      );
+    }
+    throw new Failure("no_candidate", `nobody can take ${payload.role} for ${intent} now`, { candidates });
+  }
+  return {
+    role: payload.role,
+    chosen: { agent_id: best.agent_id, agent_version: best.agent_version, canary: best.canary },
+    bucket,
+    candidates,
+    because: sentence(best, candidates),
+  };
+}
+
+function draftOf(message: Message<DecideRequest>, decision: Decision): DecisionDraft {
+  const { id, traceId, tenant, intent, payload } = message;
+  return {
+    id,
+    trace_id: traceId,
+    tenant,
+    intent,
+    service_role: payload.role,
+    ...decision.chosen,
+    explored: false,
+    propensity: 1,
+    weights_hash: "fixed",
+    fallback_of: null,
+    shadow_of: null,
+    record: decision,
+  };
+}
 
 function sentence(best: Candidate, candidates: Candidate[]): string {
   const able = candidates.filter(({ excluded }) => excluded === null);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DecideRequest } from "../../../src/contracts/decision.ts";
+import type { Message } from "../../../src/contracts/message.ts";
 import { decide } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
 import { agentSpec as agent, steady } from "../../support/agents.ts";
@@ -17,11 +18,17 @@ describe("orchestrator.decide", () => {
   beforeEach(() => world.sql`delete from registry_agents`.then(() => void world.recorded.splice(0)));
   afterAll(() => world.close());
 
+  let ids = 0;
+  const asked = (rest: Partial<Message> = {}) => {
+    ids += 1;
+    return message(wanted, { id: String(ids), intent: "code.buildtest", ...rest });
+  };
+
   test("chooses the able agent, assigns the work to it and keeps why", async () => {
     await register(world.sql, agent({}));
     await register(world.sql, agent({ id: "other", intents: ["code.generate"] }));
 
-    const { result, next } = await decide.handle(message(wanted, { intent: "code.buildtest" }), world.tools);
+    const { result, next } = await decide.handle(asked(), world.tools);
 
     expect(result.because).toBe("steady 1: the only able one of 2 considered");
     expect(result.candidates.map(({ agent_id, excluded }) => [agent_id, excluded])).toEqual([
@@ -29,7 +36,23 @@ describe("orchestrator.decide", () => {
       ["other", "it does not do code.buildtest"],
     ]);
     expect(next).toMatchObject([{ to: "executor.execute", assignment: { agent_id: "steady", model: null } }]);
-    expect(world.recorded).toEqual([{ kind: "orchestrate_decision", data: result }]);
+    expect(world.recorded).toEqual([
+      { kind: "orchestrate_decision", data: result },
+      { kind: "orchestrate_enqueued", data: { to: "executor.execute", ...result.chosen } },
+    ]);
+  });
+
+  test("a message that is tried again meets its first choice, whatever has changed since", async () => {
+    await register(world.sql, agent({}));
+    const request = asked();
+    const first = await decide.handle(request, world.tools);
+    await register(world.sql, agent({ id: "better" }));
+    await world.sql`update registry_agents set enabled = false where id = 'steady'`;
+
+    const again = await decide.handle({ ...request, attempts: 2 }, world.tools);
+
+    expect(again).toEqual(first);
+    expect((await decide.handle(asked(), world.tools)).result.chosen.agent_id).toBe("better");
   });
 
   test("gives a canary its share: the same draw for the same key", async () => {
@@ -37,8 +60,7 @@ describe("orchestrator.decide", () => {
     await register(world.sql, agent({ id: "bold", canary_of: steady, canary_pct: 50 }));
     const keys = Array.from({ length: 40 }, (_, n) => `order-${n}`);
     const choose = async (idempotencyKey: string) => {
-      const asked = message(wanted, { intent: "code.buildtest", idempotencyKey });
-      return (await decide.handle(asked, world.tools)).result.chosen.agent_id;
+      return (await decide.handle(asked({ idempotencyKey }), world.tools)).result.chosen.agent_id;
     };
 
     const once = await Promise.all(keys.map(choose));
@@ -53,7 +75,7 @@ describe("orchestrator.decide", () => {
     await register(world.sql, agent({}));
     await world.moveClock(31);
 
-    await expect(decide.handle(message(wanted, { intent: "code.buildtest" }), world.tools)).rejects.toMatchObject({
+    await expect(decide.handle(asked(), world.tools)).rejects.toMatchObject({
       code: "no_candidate",
       retry: true,
       details: { candidates: [{ agent_id: "steady", excluded: "it has been silent for 31 s" }] },
@@ -61,7 +83,7 @@ describe("orchestrator.decide", () => {
   });
 
   test("names the setting when work needs a model and none is configured", async () => {
-    await expect(decide.handle(message(wanted, { intent: "code.generate" }), world.tools)).rejects.toMatchObject({
+    await expect(decide.handle(asked({ intent: "code.generate" }), world.tools)).rejects.toMatchObject({
       code: "model_not_configured",
       message: expect.stringContaining("MODEL_BASE_URL"),
     });

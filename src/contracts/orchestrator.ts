@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
+import { Intent, Role, Tenant } from "./message.ts";
+
+const count = z.number().int().nonnegative();
+const share = z.number().min(0).max(1);
+
+/** What became of decisions. What cannot be said is null; a zero was counted. */
+export const DecisionNumbers = z.object({
+  decisions: count, // in the window
+  open: count, // of them, those whose work has not ended, or was not counted yet
+  good: count, // ended well
+  bad: count, // ended badly, and the agent is to blame
+  void: count, // ended badly, and it is not
+  success_rate: share.nullable(), // good of good and bad; null: neither
+  latency_ms: z.object({ p50: z.number(), p95: z.number() }).nullable(), // from decision to end, of good and bad; null: none
+  tokens: z.number().nonnegative().nullable(), // null: nobody said
+  cost_usd: z.number().nonnegative().nullable(), // null: not known
+  explored_share: share.nullable(), // of the decisions, those the draw made; null: there were none
+  canary_share: share.nullable(), // of the decisions, those that chose a canary
+  fallbacks: count, // of the decisions, those made because an agent had failed for good
+});
+export type DecisionNumbers = z.infer<typeof DecisionNumbers>;
+
+/** `GET /api/metrics/orchestrator/summary`. */
+export const OrchestratorQuery = z.strictObject({
+  window_s: z.coerce.number().int().min(1).max(31_536_000).default(86_400), // how far back
+  tenant: Tenant.optional(), // only its decisions
+});
+export type OrchestratorQuery = z.input<typeof OrchestratorQuery>;
+
+/** How the orchestrator decided in the last `window_s` seconds, and how that ended. Copies for shadows are not among them. */
+export const OrchestratorSummary = z.object({
+  at: z.iso.datetime(),
+  window_s: count,
+  total: DecisionNumbers,
+  by_intent: z.array(DecisionNumbers.extend({ intent: Intent })),
+  by_tenant: z.array(DecisionNumbers.extend({ tenant: z.string() })),
+  by_agent: z.array(DecisionNumbers.extend({ agent_id: AgentId, agent_version: AgentVersion })), // most decisions first
+  refused: count, // decisions that found nobody: attempts that ended as no_candidate
+  canaries: z.array(
+    z.object({
+      canary: AgentRef,
+      stable: AgentRef,
+      service_role: Role,
+      mode: z.enum(["live", "shadow"]),
+      canary_pct: z.number(),
+      paused: Paused.nullable(),
+      of_canary: DecisionNumbers,
+      of_stable: DecisionNumbers,
+    }),
+  ),
+});
+export type OrchestratorSummary = z.infer<typeof OrchestratorSummary>;

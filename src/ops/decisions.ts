@@ -1,0 +1,78 @@
+import type { Agent, AgentRef } from "../contracts/agent.ts";
+import { Intent } from "../contracts/message.ts";
+import type { DecisionNumbers, OrchestratorSummary } from "../contracts/orchestrator.ts";
+import { allAgents } from "../store/agents.ts";
+import type { Database } from "../store/database.ts";
+import { decisionNumbers, type GroupNumbers, refusedDecisions } from "../store/orchestrator.ts";
+
+export type Asked = { now: Date; windowS: number; tenant: string | null };
+
+/** How the orchestrator decided in the last `windowS` seconds (`tenant` null: for everybody), and how that ended. */
+export async function summariseDecisions(sql: Database, { now, windowS, tenant }: Asked): Promise<OrchestratorSummary> {
+  const [groups, refused, agents] = await Promise.all([
+    decisionNumbers(sql, { windowS, tenant }),
+    refusedDecisions(sql, { windowS, tenant }),
+    allAgents(sql),
+  ]);
+  const of = (ref: AgentRef) =>
+    numbersOf(groups.find((one) => one.agent_id === ref.agent_id && one.agent_version === ref.agent_version));
+  return {
+    at: now.toISOString(),
+    window_s: windowS,
+    total: numbersOf(groups.find((one) => one.intent === null && one.tenant === null && one.agent_id === null)),
+    by_intent: groups.flatMap((one) =>
+      one.intent === null ? [] : [{ intent: Intent.parse(one.intent), ...numbersOf(one) }],
+    ),
+    by_tenant: groups.flatMap((one) => (one.tenant === null ? [] : [{ tenant: one.tenant, ...numbersOf(one) }])),
+    by_agent: groups.flatMap((one) => {
+      const { agent_id, agent_version } = one;
+      return agent_id === null || agent_version === null ? [] : [{ agent_id, agent_version, ...numbersOf(one) }];
+    }),
+    refused,
+    canaries: agents.flatMap((agent) => (agent.canary_of ? [canaryOf(agent, agent.canary_of, of)] : [])),
+  };
+}
+
+function canaryOf(
+  agent: Agent,
+  stable: AgentRef,
+  of: (ref: AgentRef) => DecisionNumbers,
+): OrchestratorSummary["canaries"][number] {
+  const canary = { agent_id: agent.id, agent_version: agent.version };
+  const { service_role, mode, canary_pct, paused } = agent;
+  return { canary, stable, service_role, mode, canary_pct, paused, of_canary: of(canary), of_stable: of(stable) };
+}
+
+const none: Omit<GroupNumbers, "intent" | "tenant" | "agent_id" | "agent_version"> = {
+  decisions: 0,
+  open: 0,
+  good: 0,
+  bad: 0,
+  void: 0,
+  p50: null,
+  p95: null,
+  tokens: null,
+  cost_usd: null,
+  explored: 0,
+  canary: 0,
+  fallbacks: 0,
+};
+
+function numbersOf(group: typeof none = none): DecisionNumbers {
+  const { decisions, open, good, bad, p50, p95, tokens, cost_usd, explored, canary, fallbacks } = group;
+  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+  return {
+    decisions,
+    open,
+    good,
+    bad,
+    void: group.void,
+    success_rate: share(good, good + bad),
+    latency_ms: p50 !== null && p95 !== null ? { p50, p95 } : null,
+    tokens,
+    cost_usd,
+    explored_share: share(explored, decisions),
+    canary_share: share(canary, decisions),
+    fallbacks,
+  };
+}

@@ -1,0 +1,80 @@
+import type { Agent } from "../contracts/agent.ts";
+import { learn, type Outcome, outcomeOf } from "../rules/outcome.ts";
+import { allAgents } from "../store/agents.ts";
+import type { Database } from "../store/database.ts";
+import {
+  aloneInSweep,
+  type Count,
+  countDecisions,
+  type Ended,
+  endedDecisions,
+  type Known,
+  keepRecords,
+  recordsOf,
+} from "../store/ends.ts";
+
+/** One end as it was counted. */
+export type CountedEnd = Ended & { outcome: Outcome };
+
+/**
+ * Counts the ends of decided work that were not counted yet: how each decision ended, and what is known of the agents
+ * after it, in one transaction. One sweep at a time in all workers; the others answer nothing and try again later.
+ */
+export async function countEnds(
+  sql: Database,
+  { halfLifeS, limit = 500 }: { halfLifeS: number; limit?: number },
+): Promise<CountedEnd[]> {
+  return sql.begin(async (tx) => {
+    if (!(await aloneInSweep(tx))) return [];
+    const ended = await endedDecisions(tx, limit);
+    if (ended.length === 0) return [];
+    const counted = ended.map((one) => ({ ...one, outcome: outcomeOf(endingOf(one), one.intent) }));
+    const agents = await allAgents(tx);
+    await countDecisions(
+      tx,
+      counted.map((one) => countOf(one, agents)),
+    );
+    await keepRecords(tx, learnt(await recordsOf(tx, counted), counted, halfLifeS));
+    return counted;
+  });
+}
+
+function endingOf({ answer, failure }: Ended) {
+  return answer ? { answer } : { code: failure?.code ?? "internal" };
+}
+
+function countOf(end: CountedEnd, agents: Agent[]): Count {
+  const { id, ended_at, outcome, failure, tokens } = end;
+  const agent = agents.find((one) => one.id === end.agent_id && one.version === end.agent_version);
+  const price = agent?.price;
+  return {
+    id,
+    ended_at,
+    outcome,
+    code: failure?.code ?? null,
+    latency_ms: latencyOf(end),
+    tokens,
+    cost_usd: end.cost_usd ?? (price ? price.per_call_usd + ((tokens ?? 0) / 1000) * price.per_1k_tokens_usd : null),
+  };
+}
+
+function latencyOf({ at, ended_at }: Ended): number {
+  return Math.max(0, ended_at.getTime() - at.getTime());
+}
+
+/** The records after these ends, each agent and intent once. */
+function learnt(known: Known[], counted: CountedEnd[], halfLifeS: number): Known[] {
+  const records = new Map(known.map((record) => [keyOf(record), record]));
+  for (const end of counted) {
+    if (end.outcome === "void") continue;
+    const { agent_id, agent_version, intent, ended_at: at } = end;
+    const one = { good: end.outcome === "good", latencyMs: latencyOf(end), at };
+    const record = learn(records.get(keyOf(end)) ?? null, intent, one, halfLifeS);
+    records.set(keyOf(end), { ...record, agent_id, agent_version });
+  }
+  return [...records.values()];
+}
+
+function keyOf({ agent_id, agent_version, intent }: Pick<Known, "agent_id" | "agent_version" | "intent">): string {
+  return `${agent_id} ${agent_version} ${intent}`;
+}

@@ -1,0 +1,98 @@
+import type { Decision } from "../contracts/decision.ts";
+import type { Intent } from "../contracts/message.ts";
+import { jsonText, type Sql } from "./database.ts";
+
+/** A decision as it is kept: what it was, and how the work of the chosen agent ended. */
+export type DecisionRow = {
+  id: string; // of the message of orchestrator.decide
+  trace_id: string;
+  tenant: string;
+  intent: Intent;
+  service_role: string;
+  agent_id: string;
+  agent_version: string;
+  canary: boolean;
+  explored: boolean;
+  propensity: number;
+  weights_hash: string;
+  fallback_of: string | null;
+  shadow_of: string | null;
+  record: Decision;
+  at: Date;
+  ended_at: Date | null;
+  outcome: "good" | "bad" | "void" | null;
+  code: string | null;
+  latency_ms: number | null;
+  tokens: number | null;
+  cost_usd: number | null;
+};
+
+/** A decision about to be kept. */
+export type DecisionDraft = Pick<
+  DecisionRow,
+  | "id"
+  | "trace_id"
+  | "tenant"
+  | "intent"
+  | "service_role"
+  | "agent_id"
+  | "agent_version"
+  | "canary"
+  | "explored"
+  | "propensity"
+  | "weights_hash"
+  | "fallback_of"
+  | "shadow_of"
+  | "record"
+>;
+
+/**
+ * Keeps a decision before its message is settled, and answers what is kept: of a message that is tried again that is
+ * its first decision, so the same message is never sent to two agents.
+ */
+export async function keepDecision(sql: Sql, draft: DecisionDraft): Promise<Decision> {
+  const rows = await sql<{ record: Decision }[]>`
+    with fresh as (
+      insert into registry_decisions (id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary,
+                                      explored, propensity, weights_hash, fallback_of, shadow_of, record)
+      values (${draft.id}, ${draft.trace_id}, ${draft.tenant}, ${draft.intent}, ${draft.service_role},
+              ${draft.agent_id}, ${draft.agent_version}, ${draft.canary}, ${draft.explored}, ${draft.propensity},
+              ${draft.weights_hash}, ${draft.fallback_of}, ${draft.shadow_of}, ${jsonText(draft.record)}::text::jsonb)
+      on conflict (id) do nothing
+      returning record
+    )
+    select record from fresh
+    union all
+    select record from registry_decisions where id = ${draft.id}`;
+  const [kept] = rows;
+  if (!kept) return keepDecision(sql, draft); // another attempt's row was not visible yet
+  return kept.record;
+}
+
+/** What a message decided when it was tried before; null: it has not. */
+export async function decisionBefore(sql: Sql, id: string): Promise<Decision | null> {
+  const [row] = await sql<{ record: Decision }[]>`select record from registry_decisions where id = ${id}`;
+  return row?.record ?? null;
+}
+
+/** One decision; null when there is none, or when it is another tenant's (`tenant` null: any). */
+export async function decisionOf(sql: Sql, id: string, tenant: string | null): Promise<DecisionRow | null> {
+  const [row] = await sql<DecisionRow[]>`
+    select id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity,
+           weights_hash, fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens,
+           cost_usd
+    from registry_decisions
+    where id = ${id} and (${tenant}::text is null or tenant = ${tenant})`;
+  return row ?? null;
+}
+
+/** The decisions of a trace, in order. */
+export async function decisionsIn(sql: Sql, traceId: string, tenant: string | null): Promise<DecisionRow[]> {
+  return sql<DecisionRow[]>`
+    select id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity,
+           weights_hash, fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens,
+           cost_usd
+    from registry_decisions
+    where trace_id = ${traceId} and (${tenant}::text is null or tenant = ${tenant})
+    order by id`;
+}
