@@ -15,7 +15,13 @@ import {
 } from "../contracts/http.ts";
 import type { IndexRequest } from "../contracts/knowledge.ts";
 import { Summary } from "../contracts/metrics.ts";
-import { type OrchestratorQuery, OrchestratorSummary } from "../contracts/orchestrator.ts";
+import {
+  DecisionList,
+  type DecisionsQuery,
+  DecisionView,
+  type OrchestratorQuery,
+  OrchestratorSummary,
+} from "../contracts/orchestrator.ts";
 import {
   AgentList,
   type AgentPatch,
@@ -53,6 +59,8 @@ export type Client = {
   keys(): Promise<KeyList>;
   revokeKey(id: string): Promise<KeyView>;
   orchestratorSummary(query?: OrchestratorQuery): Promise<OrchestratorSummary>;
+  decisions(query?: DecisionsQuery): Promise<DecisionList>;
+  decision(id: string): Promise<DecisionView>;
   agents(query?: AgentsQuery): Promise<AgentList>;
   addAgent(request: z.input<typeof AgentRequest>): Promise<AgentView>;
   putAgent(id: string, request: z.input<typeof AgentPut>): Promise<AgentView>;
@@ -94,6 +102,8 @@ export function openClient(door: Door): Client {
     revokeKey: (id) => json(KeyView, { method: "DELETE", path: `/api/keys/${encodeURIComponent(id)}` }),
     orchestratorSummary: (query = {}) =>
       json(OrchestratorSummary, { path: `/api/metrics/orchestrator/summary${queryOf(query)}` }),
+    decisions: (query = {}) => json(DecisionList, { path: `/api/orchestrator/decisions${queryOf(query)}` }),
+    decision: (id) => json(DecisionView, { path: `/api/orchestrator/decisions/${encodeURIComponent(id)}` }),
     agents: (query = {}) => json(AgentList, { path: `/api/agents${queryOf(query)}` }),
     addAgent: (body) => json(AgentView, { method: "POST", path: "/api/agents", body }),
     putAgent: (id, body) => json(AgentView, { method: "PUT", path: agentPath(id), body }),

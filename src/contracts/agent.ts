@@ -133,6 +133,7 @@ export type AgentStats = z.infer<typeof AgentStats>;
 
 /** An agent as a decision meets it: all that the rules may look at, kept with the decision so that it can be replayed. */
 export const Standing = Agent.omit({ reach: true, origin: true }).extend({
+  tenants: z.array(z.string()), // a tenant reads its decisions: of a list, itself, or '-' when it is not on it
   silent_ms: z.number().nonnegative(), // since its last heartbeat
   in_flight: z.number().int().nonnegative(), // pieces of work it has been given that have not ended
   circuit: z

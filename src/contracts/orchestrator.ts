@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
-import { Intent, Role, Tenant } from "./message.ts";
+import { Decision } from "./decision.ts";
+import { Intent, Role, Tenant, TraceId } from "./message.ts";
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -52,3 +53,36 @@ export const OrchestratorSummary = z.object({
   ),
 });
 export type OrchestratorSummary = z.infer<typeof OrchestratorSummary>;
+
+/** A decision, and how the work of the chosen agent ended. */
+export const DecisionView = z.object({
+  id: z.string(), // of the message of orchestrator.decide
+  trace_id: TraceId,
+  tenant: z.string(),
+  intent: Intent,
+  at: z.iso.datetime(),
+  decision: Decision,
+  fallback_of: z.string().nullable(), // the decision whose agent failed for good
+  shadow_of: z.string().nullable(), // the decision this is the copy of, for a shadow
+  end: z
+    .object({
+      at: z.iso.datetime(),
+      outcome: z.enum(["good", "bad", "void"]), // void: badly, and the agent is not to blame
+      code: z.string().nullable(), // of the failure
+      latency_ms: z.number().nonnegative(),
+      tokens: z.number().nonnegative().nullable(),
+      cost_usd: z.number().nonnegative().nullable(),
+    })
+    .nullable(), // null: it has not ended, or was not counted yet
+});
+export type DecisionView = z.infer<typeof DecisionView>;
+
+/** `GET /api/orchestrator/decisions`: of a trace in order, or the latest of the tenant, latest first. */
+export const DecisionsQuery = z.strictObject({
+  trace_id: TraceId.optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+});
+export type DecisionsQuery = z.input<typeof DecisionsQuery>;
+
+export const DecisionList = z.object({ decisions: z.array(DecisionView) });
+export type DecisionList = z.infer<typeof DecisionList>;

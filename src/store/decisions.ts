@@ -1,6 +1,6 @@
 import type { Decision } from "../contracts/decision.ts";
 import type { Intent } from "../contracts/message.ts";
-import { jsonText, type Sql } from "./database.ts";
+import { jsonText, part, type Sql } from "./database.ts";
 
 /** A decision as it is kept: what it was, and how the work of the chosen agent ended. */
 export type DecisionRow = {
@@ -75,24 +75,40 @@ export async function decisionBefore(sql: Sql, id: string): Promise<Decision | n
   return row?.record ?? null;
 }
 
-/** One decision; null when there is none, or when it is another tenant's (`tenant` null: any). */
-export async function decisionOf(sql: Sql, id: string, tenant: string | null): Promise<DecisionRow | null> {
+const columns = part`
+  id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity, weights_hash,
+  fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens, cost_usd`;
+
+/** One decision; null when there is none, or when it is another tenant's. */
+export async function decisionOf(sql: Sql, id: string, tenant: string): Promise<DecisionRow | null> {
   const [row] = await sql<DecisionRow[]>`
-    select id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity,
-           weights_hash, fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens,
-           cost_usd
+    select ${columns}
     from registry_decisions
-    where id = ${id} and (${tenant}::text is null or tenant = ${tenant})`;
+    where id = ${id} and tenant = ${tenant}`;
   return row ?? null;
 }
 
-/** The decisions of a trace, in order. */
-export async function decisionsIn(sql: Sql, traceId: string, tenant: string | null): Promise<DecisionRow[]> {
+/** The decisions of a trace of the tenant, in order. */
+export async function decisionsIn(
+  sql: Sql,
+  { traceId, tenant }: { traceId: string; tenant: string },
+): Promise<DecisionRow[]> {
   return sql<DecisionRow[]>`
-    select id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity,
-           weights_hash, fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens,
-           cost_usd
+    select ${columns}
     from registry_decisions
-    where trace_id = ${traceId} and (${tenant}::text is null or tenant = ${tenant})
+    where trace_id = ${traceId} and tenant = ${tenant}
     order by id`;
+}
+
+/** The latest decisions of the tenant, latest first. */
+export async function latestDecisions(
+  sql: Sql,
+  { tenant, limit }: { tenant: string; limit: number },
+): Promise<DecisionRow[]> {
+  return sql<DecisionRow[]>`
+    select ${columns}
+    from registry_decisions
+    where tenant = ${tenant}
+    order by id desc
+    limit ${limit}`;
 }

@@ -55,7 +55,7 @@ describe("the ends of decided work", () => {
     expect(await sweep()).toEqual([]);
 
     expect(await known()).toMatchObject({ in_flight: 0, stats: [{ intent: "code.generate", good: 1, bad: 0 }] });
-    const kept = await decisionOf(world.sql, one.id, null);
+    const kept = await decisionOf(world.sql, one.id, "local");
     expect(kept).toMatchObject({ outcome: "good", code: null, tokens: null, cost_usd: 0.5 });
     expect(kept?.latency_ms).toBeGreaterThanOrEqual(0);
   });
@@ -71,7 +71,7 @@ describe("the ends of decided work", () => {
 
     expect(await sweep()).toMatchObject([{ outcome }]);
     expect((await known())?.stats.length).toBe(outcome === "bad" ? 1 : 0);
-    expect(await decisionOf(world.sql, one.id, null)).toMatchObject({ outcome, code });
+    expect(await decisionOf(world.sql, one.id, "local")).toMatchObject({ outcome, code });
   });
 
   test("a red verdict counts against who wrote the code, not against who tested it", async () => {
@@ -102,6 +102,6 @@ describe("the ends of decided work", () => {
     await one.done();
 
     expect(await sweep()).toHaveLength(1);
-    expect(await decisionOf(world.sql, one.id, null)).toMatchObject({ outcome: "good", cost_usd: null });
+    expect(await decisionOf(world.sql, one.id, "local")).toMatchObject({ outcome: "good", cost_usd: null });
   });
 });

@@ -41,7 +41,10 @@ export const decide: Handler<DecideRequest, Decision> = {
 
 function chooseFrom(agents: Standing[], { intent, tenant, idempotencyKey, payload }: Message<DecideRequest>): Decision {
   const bucket = bucketOf(`${tenant}/${idempotencyKey}`);
-  const candidates = score(agents, { tenant, intent, bucket });
+  const candidates = score(
+    agents.map((agent) => seenBy(tenant, agent)),
+    { tenant, intent, bucket },
+  );
   const [best] = candidates;
   if (!best || best.excluded !== null) {
     if (intent === "code.generate" && !agents.some(({ intents }) => intents.includes(intent))) {
@@ -59,6 +62,12 @@ function chooseFrom(agents: Standing[], { intent, tenant, idempotencyKey, payloa
     candidates,
     because: sentence(best, candidates),
   };
+}
+
+/** An agent as a decision for this tenant may tell of it: without the names of other tenants. */
+function seenBy(tenant: string, agent: Standing): Standing {
+  if (agent.tenants.length === 0) return agent;
+  return { ...agent, tenants: [agent.tenants.includes(tenant) ? tenant : "-"] };
 }
 
 function draftOf(message: Message<DecideRequest>, decision: Decision): DecisionDraft {
