@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
+import { benchmarks } from "../../bench/benchmarks.ts";
 import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
@@ -157,6 +158,18 @@ command("chaos", "harm a bus of its own, then check that it lost nothing and did
   .action(async (options) => {
     await (await import("./commands/chaos.ts")).chaosRun(options);
   });
+const measures = program
+  .command("bench")
+  .description("measure something on this machine, and hold it against what was promised")
+  .addHelpText("after", "\nExit codes: 0 it was measured (the goals say whether it is enough), 1 it could not be.");
+for (const benchmark of benchmarks) {
+  const measure = measures.command(benchmark.name).description(benchmark.about);
+  measure.option("--json", "print JSON, for programs");
+  for (const { flags, about, fallback } of benchmark.options) measure.option(flags, about, fallback);
+  measure.action(async (options) => {
+    await (await import("./commands/bench.ts")).bench(benchmark, options);
+  });
+}
 
 try {
   await program.parseAsync();
