@@ -89,7 +89,7 @@ command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .action(async (name: string, options) => {
     await (await import("./commands/key.ts")).key(name, options);
   });
-const agents = command("agents", "who can do which work: list, add, set, remove, pause, resume");
+const agents = command("agents", "who can do which work: list, add, set, remove, promote, pause, resume");
 agents
   .command("list", { isDefault: true })
   .description("everybody registered (the default)")
@@ -116,6 +116,15 @@ agents
   .option("--json", "print JSON, for programs")
   .action(async (name: string, _, command) => {
     await (await import("./commands/agents.ts")).removeAgent(name, command.optsWithGlobals());
+  });
+agents
+  .command("promote")
+  .description("put a canary in the place of its stable")
+  .argument("<id[@version]>", "who")
+  .option("--force", "although its test has not said that it is not worse")
+  .option("--json", "print JSON, for programs")
+  .action(async (name: string, _, command) => {
+    await (await import("./commands/agents.ts")).promoteAgent(name, command.optsWithGlobals());
   });
 for (const [word, paused, description] of [
   ["pause", true, "lay an agent to rest: it is not chosen until it is resumed"],

@@ -29,6 +29,7 @@ import {
   type AgentRequest,
   type AgentsQuery,
   AgentView,
+  type PromoteRequest,
 } from "../contracts/registry.ts";
 import { type FollowOptions, follow, type News } from "./follow.ts";
 import { ask, type Call, type Door, read } from "./request.ts";
@@ -67,6 +68,7 @@ export type Client = {
   changeAgent(id: string, patch: z.input<typeof AgentPatch>): Promise<AgentView>;
   /** `version` may be left out while there is one. */
   removeAgent(id: string, version?: string): Promise<void>;
+  promoteAgent(id: string, request?: z.input<typeof PromoteRequest>): Promise<AgentView>;
   heartbeat(id: string, version?: string): Promise<void>;
 };
 
@@ -111,6 +113,7 @@ export function openClient(door: Door): Client {
     async removeAgent(id, version) {
       await ask(door, { method: "DELETE", path: `${agentPath(id)}${queryOf({ version })}` });
     },
+    promoteAgent: (id, body = {}) => json(AgentView, { method: "POST", path: `${agentPath(id)}/promote`, body }),
     async heartbeat(id, version) {
       await ask(door, { method: "POST", path: `${agentPath(id)}/heartbeat`, body: version ? { version } : {} });
     },

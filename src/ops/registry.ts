@@ -4,6 +4,7 @@ import { Failure } from "../contracts/failure.ts";
 import { type AgentPatch, type AgentPut, AgentRequest } from "../contracts/registry.ts";
 import { type Objection, objectionsTo, stableOf } from "../rules/registration.ts";
 import { allAgents, holdRegistry, pauseAgent, putAgent, removeAgent } from "../store/agents.ts";
+import { beginTest, endTest } from "../store/canaries.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
@@ -90,7 +91,11 @@ export function theOne<Known extends Agent>(known: Known[], id: string, version:
   ]);
 }
 
-function changing<Result>({ sql }: Registrar, change: (tx: Sql, known: Agent[]) => Promise<Result>): Promise<Result> {
+/** Changes the registry, with everybody in it, while nobody else does. */
+export function changing<Result>(
+  { sql }: Registrar,
+  change: (tx: Sql, known: Agent[]) => Promise<Result>,
+): Promise<Result> {
   return sql.begin(async (tx) => {
     await holdRegistry(tx);
     return change(tx, await allAgents(tx));
@@ -113,11 +118,22 @@ async function enter(tx: Sql, { registrar, known, request, before, reason }: Ent
   if (objections.length > 0) throw refusal("invalid_request", objections);
 
   await putAgent(tx, agent);
+  await test(tx, agent, before);
   const changed = before ? changes(before, agent) : null;
   if (!before) await tell(tx, registrar, { kind: "agent_registered", agent, details: { agent } });
   else if (changed)
     await tell(tx, registrar, { kind: "agent_changed", agent, details: { changed, reason: reason ?? null } });
   return refOf(agent);
+}
+
+/** A canary that is new, has another stable or is another thing behind its name has to prove itself anew. */
+async function test(tx: Sql, agent: AgentSpec, before: Agent | undefined): Promise<void> {
+  if (!agent.canary_of) return endTest(tx, refOf(agent));
+  const same = isDeepStrictEqual(
+    [before?.canary_of, before?.reach, before?.mode],
+    [agent.canary_of, agent.reach, agent.mode],
+  );
+  if (!same) await beginTest(tx, refOf(agent));
 }
 
 type Rest = { registrar: Registrar; before: Agent; paused: boolean; reason: string | undefined };
@@ -126,6 +142,7 @@ async function rest(tx: Sql, { registrar, before, paused, reason }: Rest): Promi
   const evidence = { reason: reason ?? "somebody paused it" };
   await pauseAgent(tx, refOf(before), paused ? { by: registrar.by, evidence } : null);
   const canary = before.canary_of !== null;
+  if (canary && !paused) await beginTest(tx, refOf(before));
   const kind = `${canary ? "canary" : "agent"}_${paused ? "paused" : "resumed"}`;
   await tell(tx, registrar, { kind, agent: before, details: { reason: reason ?? null } });
 }
@@ -143,14 +160,16 @@ function addressesOf({ reach }: AgentSpec, { refusesAddress }: Registrar): Objec
   });
 }
 
-function refusal(code: "invalid_request" | "conflict", objections: Objection[]): Failure {
+/** A no that names its fields. */
+export function refusal(code: "invalid_request" | "conflict", objections: Objection[]): Failure {
   const said = objections.map(({ path, message }) => `${path.slice(1).replaceAll("/", ".")} ${message}`).join("; ");
   return new Failure(code, said, { errors: objections.map((one) => ({ in: "body", ...one })) });
 }
 
-type Told = { kind: string; agent: { id: string; version: string }; details: Record<string, unknown> };
+export type Told = { kind: string; agent: { id: string; version: string }; details: Record<string, unknown> };
 
-function tell(tx: Sql, { by, traceId }: Registrar, { kind, agent, details }: Told): Promise<void> {
+/** Tells of a change, and who made it. */
+export function tell(tx: Sql, { by, traceId }: Registrar, { kind, agent, details }: Told): Promise<void> {
   return tellAlone(tx, {
     kind,
     traceId,
@@ -167,6 +186,7 @@ function changes(before: Agent, agent: AgentSpec): Record<string, [unknown, unkn
     : Object.fromEntries(changed.map(([field, value]) => [field, [was[field], value]]));
 }
 
-function refOf({ id, version }: { id: string; version: string }): AgentRef {
+/** What an agent is called everywhere else. */
+export function refOf({ id, version }: { id: string; version: string }): AgentRef {
   return { agent_id: id, agent_version: version };
 }

@@ -112,6 +112,76 @@ describe("/api/agents", () => {
     expect((await told()).map(({ kind }) => kind).slice(2)).toEqual(["canary_paused", "canary_resumed"]);
   });
 
+  describe("promotes a canary", () => {
+    const tested = (verdict: string) => door.world.sql`update registry_canaries set verdict = ${verdict}`;
+    beforeEach(async () => {
+      await send("POST", "", echo);
+      await send("POST", "", canary);
+    });
+
+    test("that is not worse: it takes its stable's place, and the others are its canaries", async () => {
+      await send("POST", "", { ...canary, version: "3", canary_of: { agent_id: "echo", agent_version: "1" } });
+      await tested("not_worse");
+
+      const reply = await send("POST", "/echo/promote", { version: "2" });
+
+      expect(reply.status).toBe(200);
+      expect(await listed()).toMatchObject([
+        { version: "1", enabled: false, canary_of: null },
+        { version: "2", enabled: true, canary_of: null, canary_pct: 0 },
+        { version: "3", canary_of: { agent_id: "echo", agent_version: "2" }, canary_pct: 20 },
+      ]);
+      expect((await told()).at(-1)).toMatchObject({
+        kind: "canary_promoted",
+        details: { agent_version: "2", stable: { agent_version: "1" }, by: "ADMIN_TOKEN" },
+      });
+    });
+
+    test("whose test is open, or that is paused, only by force", async () => {
+      expect((await send("POST", "/echo/promote")).status).toBe(409);
+      await send("PATCH", "/echo", { version: "2", paused: true });
+      await tested("not_worse");
+      const paused = await send("POST", "/echo/promote");
+      const forced = await send("POST", "/echo/promote", { force: true });
+
+      expect(paused.status).toBe(409);
+      expect(await paused.json()).toMatchObject({ detail: expect.stringContaining("was paused by ADMIN_TOKEN") });
+      expect(await seen(forced)).toMatchObject({ version: "2", canary_of: null, paused: null });
+    });
+
+    test("but nobody who is none, or who does less than its stable", async () => {
+      await send("PATCH", "/echo", { version: "1", intents: ["code.generate", "code.buildtest"] });
+      await tested("not_worse");
+
+      const less = await send("POST", "/echo/promote");
+
+      expect(Problem.parse(await less.json())).toMatchObject({ code: "conflict", errors: [{ path: "/intents" }] });
+      expect((await send("POST", "/echo/promote", { version: "1" })).status).toBe(409);
+      expect((await send("POST", "/nobody/promote")).status).toBe(404);
+      expect((await send("POST", "/echo/promote", { force: "yes" })).status).toBe(400);
+    });
+  });
+
+  test("begins the test of a canary anew when it becomes something else, and not otherwise", async () => {
+    const counted = () => door.world.sql`update registry_canaries set canary_good = 5`;
+    const good = async () => (await door.world.sql`select canary_good::int as good from registry_canaries`)[0]?.good;
+    await send("POST", "", echo);
+    await send("POST", "", canary);
+
+    await counted();
+    await send("PATCH", "/echo", { version: "2", canary_pct: 30 });
+    expect(await good()).toBe(5);
+    await send("PATCH", "/echo", { version: "2", reach: { kind: "http", url: "https://agents.example/other" } });
+    expect(await good()).toBe(0);
+    await counted();
+    await send("PATCH", "/echo", { version: "2", paused: true });
+    expect(await good()).toBe(5);
+    await send("PATCH", "/echo", { version: "2", paused: false });
+    expect(await good()).toBe(0);
+    await send("PATCH", "/echo", { version: "2", canary_of: null, canary_pct: 0 });
+    expect(await good()).toBeUndefined();
+  });
+
   test("removes an agent, but not a stable that has a canary", async () => {
     await send("POST", "", echo);
     await send("POST", "", canary);
@@ -257,6 +327,7 @@ describe("/api/agents", () => {
       ["PUT", "/echo", echo],
       ["PATCH", "/echo", { enabled: false }],
       ["DELETE", "/echo", undefined],
+      ["POST", "/echo/promote", {}],
     ] as const) {
       expect((await send(method, path, body, acme)).status).toBe(403);
     }

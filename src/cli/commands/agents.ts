@@ -38,6 +38,13 @@ export async function removeAgent(name: string, options: { json?: boolean }): Pr
   else say(`${name} is removed`);
 }
 
+/** `dagent agents promote ID[@VERSION]`: a canary takes the place of its stable. */
+export async function promoteAgent(name: string, options: { json?: boolean; force?: boolean }): Promise<void> {
+  const { id, ...version } = parted(name);
+  const promoted = await (await openSystem()).promoteAgent(id, { ...version, force: options.force === true });
+  shown(promoted, options, "is the stable now");
+}
+
 /** `dagent agents pause` and `resume`: lays an agent to rest, or wakes it. */
 export async function restAgent(name: string, options: AgentOptions, paused: boolean): Promise<void> {
   const { id, version } = parted(name);

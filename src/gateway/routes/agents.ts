@@ -9,7 +9,9 @@ import {
   AgentsQuery,
   AgentView,
   AgentWhich,
+  PromoteRequest,
 } from "../../contracts/registry.ts";
+import { promoteCanary } from "../../ops/canary.ts";
 import { addAgent, changeAgent, dropAgent, type Registrar, replaceAgent, theOne } from "../../ops/registry.ts";
 import { silenceMs } from "../../rules/score.ts";
 import { heard } from "../../store/agents.ts";
@@ -92,6 +94,22 @@ export const agentRoutes: Routes = (app, tools) => {
     async handler(request, reply) {
       await dropAgent(registrarOf(request, tools), request.params.id, request.query.version);
       return reply.code(204).send(null);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/api/agents/:id/promote",
+    schema: {
+      operationId: "promoteAgent",
+      summary: "Put a canary in the place of its stable, which is disabled",
+      params,
+      body: PromoteRequest.nullish(),
+      response: { 200: AgentView, ...problems },
+    },
+    async handler(request): Promise<AgentView> {
+      const wish = request.body ?? { force: false };
+      return view(await promoteCanary(registrarOf(request, tools), request.params.id, wish));
     },
   });
 
