@@ -24,6 +24,7 @@ import type { Config } from "./config.ts";
 import { agentsOf, openModels } from "./models.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
+import { keepProbing } from "./probes.ts";
 import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
@@ -86,6 +87,7 @@ export async function runWorker(
     name: "ends",
     log,
   });
+  const probing = keepProbing({ sql, refusesAddress: () => null, log });
   return {
     facts: {
       worker: name,
@@ -95,7 +97,7 @@ export async function runWorker(
     },
     async stop() {
       await worker.stop(20_000);
-      await counting.stop();
+      await Promise.all([counting.stop(), probing.stop()]);
       clearInterval(heartbeat);
       policy.stop();
       await hub?.close();

@@ -82,6 +82,11 @@ command("trace", "show what a request caused, as a waterfall")
   .action(async (traceId: string, options) => {
     await (await import("./commands/trace.ts")).trace(traceId, options);
   });
+command("explain", "say whom the orchestrator chose for a request, and why not another")
+  .argument("<trace_id>", "as `dagent chat` printed it")
+  .action(async (traceId: string, options) => {
+    await (await import("./commands/explain.ts")).explain(traceId, options);
+  });
 command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .argument("<name>", "whose key it is")
   .option("--kind <kind>", "tenant, operator or admin", "tenant")

@@ -132,3 +132,16 @@ export async function allAgents(sql: Sql): Promise<Agent[]> {
     from registry_agents a
     order by a.id, a.version`;
 }
+
+/**
+ * Agents with an address to ask whether they live, that nobody has asked for `everyMs`. Whoever gets them asks them: of
+ * many workers one.
+ */
+export async function dueProbes(sql: Sql, everyMs: number): Promise<(AgentRef & { url: string })[]> {
+  return sql<(AgentRef & { url: string })[]>`
+    update registry_agents
+    set probed_at = bus_now()
+    where settings ->> 'probe' is not null and enabled
+      and (probed_at is null or probed_at <= bus_now() - ${everyMs} * interval '1 millisecond')
+    returning id as agent_id, version as agent_version, settings ->> 'probe' as url`;
+}
