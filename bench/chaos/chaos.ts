@@ -129,7 +129,7 @@ async function drained(sql: Database): Promise<{ drained: boolean; ms: number }>
     const [left] = await sql`
       select 1 from bus_queue
       union all
-      select 1 from bus_leases
+      select 1 from bus_held
       union all
       select 1 from bus_traces where status = 'open'
       limit 1`;

@@ -97,7 +97,7 @@ function page(sql: Database, after: string) {
            coalesce(events.steps, '[]') as steps
     from bus_messages m
     left join bus_queue q on q.message_id = m.id
-    left join bus_leases l on l.message_id = m.id
+    left join bus_held l on l.message_id = m.id
     left join bus_ends e on e.message_id = m.id
     cross join lateral (
       select jsonb_agg(jsonb_build_object('what', substring(kind from '_([a-z]+)$'), 'attempts', attempts) order by id)

@@ -3,10 +3,10 @@ import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import { dropStaged, type Staged, stage } from "../store/artifacts.ts";
 import { tell } from "../store/events.ts";
-import type { Claimed } from "../store/messages.ts";
+import type { Done, Fact, Taken } from "../store/leases.ts";
 import { wake } from "../store/wake.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
-import { type Settling, settleDone, settleFailed } from "./settle.ts";
+import { doneOf, isPlain, type Settling, settleDone, settleFailed } from "./settle.ts";
 
 /** What every attempt is given: the door it settles through and the tools that do not depend on the message. */
 export type Workshop = Settling & {
@@ -14,53 +14,54 @@ export type Workshop = Settling & {
   attemptMs: number; // an attempt that takes longer is ended
   log: Log;
   tools: Pick<Tools, "now" | "models" | "sandbox">;
+  /** Settles with the next round of the worker. Rejects with `lease_lost`, or with why the database refused it. */
+  settle(done: Done): Promise<void>;
+  /** Says that a message of ours is tried again after a while. */
+  later(delayMs: number): void;
 };
 
 /** An attempt under way. `settled` never rejects; `abort` reaches the handler's signal. */
-export type Attempt = { message: Claimed; settled: Promise<void>; abort(reason: Failure): void };
+export type Attempt = { message: Taken; settled: Promise<void>; abort(reason: Failure): void };
 
 /** Hands a claimed message to its handler and settles what comes of it. */
-export function attempt(handler: AnyHandler, message: Claimed, shop: Workshop): Attempt {
+export function attempt(handler: AnyHandler, message: Taken, shop: Workshop): Attempt {
   const control = new AbortController();
-  const facts = { trace_id: message.traceId, message_id: message.id, role: handler.role, attempts: message.attempts };
-  const overTime = setTimeout(
-    () => control.abort(new Failure("attempt_timeout", `the attempt took longer than ${shop.attemptMs} ms`)),
-    shop.attemptMs,
-  );
+  const overTime = setTimeout(() => control.abort(tooLong(message, shop)), Math.min(shop.attemptMs, message.leftMs ?? Infinity));
   const settled = carryOut(handler, message, { shop, signal: control.signal })
-    .then((status) => shop.log.info({ ...facts, status }, "attempt settled"))
-    .catch((error) => shop.log.warn({ ...facts, reason: asFailure(error).message }, "attempt not settled"))
+    .catch((error) => shop.log.warn({ ...factsOf(message), reason: asFailure(error).message }, "attempt not settled"))
     .finally(() => clearTimeout(overTime));
   return { message, settled, abort: (reason) => control.abort(reason) };
 }
 
 async function carryOut(
   handler: AnyHandler,
-  message: Claimed,
+  message: Taken,
   { shop, signal }: { shop: Workshop; signal: AbortSignal },
-): Promise<string> {
+): Promise<void> {
   const staged: Staged[] = [];
-  const records: { kind: string; data: Record<string, unknown> }[] = [];
+  const records: Fact[] = [];
   const tools: Tools = {
     ...shop.tools,
     sql: shop.sql,
     signal,
     async keep(artifact) {
       signal.throwIfAborted();
-      staged.push(await stage(shop.artifactsBase, artifact, { message, token: message.token, at: shop.tools.now() }));
+      const token = `${message.token}-${message.id}`;
+      staged.push(await stage(shop.artifactsBase, artifact, { message, token, at: shop.tools.now() }));
     },
     async status(text, data = {}) {
       signal.throwIfAborted(); // an attempt that has ended has no progress
       await tell(shop.sql, message, { what: "status", worker: shop.name, details: { text, ...data } });
-      await wake(shop.sql, { roles: [], traces: [message.traceId] });
+      await wake(shop.sql, { roles: [], traces: [message.traceId], flows: [] });
     },
     record: (kind, data) => records.push({ kind, data }),
   };
 
   try {
+    if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
     const outcome = await unlessAborted(signal, () => handle(handler, message, tools));
-    await settleDone(shop, message, { outcome, staged, records });
-    return "done";
+    if (isPlain(message, { outcome, staged })) await shop.settle(await doneOf(shop.sql, message, { outcome, records }));
+    else await settleDone(shop, message, { outcome, staged, records });
   } catch (thrown) {
     const failure = asFailure(thrown);
     if (failure.code === "lease_lost") {
@@ -69,12 +70,13 @@ async function carryOut(
     }
     if (failure.code === "internal")
       shop.log.error({ trace_id: message.traceId, error: failure.cause }, failure.message);
-    await settleFailed(shop, message, { thrown: failure, staged, records });
-    return failure.code;
+    const delayMs = await settleFailed(shop, message, { thrown: failure, staged, records });
+    if (delayMs !== null) shop.later(delayMs);
+    shop.log.info({ ...factsOf(message), code: failure.code, again_in_ms: delayMs }, "attempt failed");
   }
 }
 
-async function handle(handler: AnyHandler, message: Claimed, tools: Tools): Promise<Outcome<unknown>> {
+async function handle(handler: AnyHandler, message: Taken, tools: Tools): Promise<Outcome<unknown>> {
   const payload = handler.accepts.safeParse(message.payload);
   if (!payload.success) {
     throw new Failure("invalid_message", `the payload does not fit ${handler.role}: ${z.prettifyError(payload.error)}`);
@@ -93,4 +95,13 @@ function unlessAborted<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     act().then(resolve, reject);
   });
+}
+
+function tooLong({ leftMs }: Taken, { attemptMs }: Workshop): Failure {
+  if (leftMs !== null && leftMs <= attemptMs) return new Failure("expired", "its time to live is over");
+  return new Failure("attempt_timeout", `the attempt took longer than ${attemptMs} ms`);
+}
+
+function factsOf({ traceId, id, service, role, attempts }: Taken) {
+  return { trace_id: traceId, message_id: id, role: `${service}.${role}`, attempts };
 }

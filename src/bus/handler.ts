@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Artifact } from "../contracts/artifact.ts";
+import type { Failure } from "../contracts/failure.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
@@ -10,15 +11,31 @@ export type Next = {
   to: string; // 'codegen.generate'
   payload: unknown;
   intent?: Intent;
-  assignment?: Assignment;
+  assignment?: Assignment | null;
   key?: string; // its idempotency key, when one role is visited more than once in a trace
+  priority?: number; // 0..9, 9 goes first
+  ttlMs?: number; // not ended by then: expired
+  delayMs?: number; // not before then
+  shardKey?: string; // what chooses the shard, and keeps order in an ordered role; the tenant unless given
+};
+
+/** Waiting for a person or a callback, without holding a lease. */
+export type Wait = {
+  kind: string; // 'approval', 'callback'
+  asked: Record<string, unknown>; // shown to whoever answers
+  secretHash?: Buffer; // SHA-256 of a token that may answer
+  expiresMs: number;
+  next: Next; // published with the answer, as `answered` in its payload: { by, answer }
+  onExpiry?: Next; // published when nobody answers; without it the trace fails as expired
 };
 
 /**
  * What a handler hands back. The worker commits all of it with the ack, or none of it.
- * A step either goes on (`next`) or ends the trace (`answer`); one that does neither is refused as a bug.
+ * A step goes on (`next`, `wait`) or ends the trace (`answer`); one that does neither must be a branch of a join.
+ * With a `join`, the messages of `next` are branches: when the last of them (and all that follows from it) has ended,
+ * well or not, `join` is published with `branches` in its payload: `[{ to, key, status, result, failure }]`.
  */
-export type Outcome<Result> = { result: Result; next?: Next[]; answer?: Answer };
+export type Outcome<Result> = { result: Result; next?: Next[]; join?: Next; wait?: Wait; answer?: Answer };
 
 /** What a handler may use of the world. */
 export type Tools = {
@@ -40,7 +57,10 @@ export type Handler<Payload, Result> = {
   role: string;
   accepts: z.ZodType<Payload>;
   answers: z.ZodType<Result>;
+  ordered?: boolean; // one message of a shard key at a time, in the order of publishing; retries hold the others back
   handle(message: Message<Payload>, tools: Tools): Promise<Outcome<Result>>;
+  /** What happens instead of failing the trace when a message is dead, e.g. a fallback. Null: nothing. */
+  onDead?(message: Message<Payload>, failure: Failure): Next | null;
 };
 
 /** Handlers of different payloads in one list; the worker parses before it calls. */

@@ -1,17 +1,11 @@
 import { createHash } from "node:crypto";
 import { Failure } from "../contracts/failure.ts";
 import type { Intent } from "../contracts/message.ts";
-import { shardOf } from "../rules/shard.ts";
-import type { Database } from "../store/database.ts";
-import { insertMessages } from "../store/messages.ts";
-import { openTrace } from "../store/traces.ts";
+import { type Database, isStorable } from "../store/database.ts";
+import { insertRoots, knownKey, type Root, type Stored } from "../store/messages.ts";
 import { wake } from "../store/wake.ts";
-
-/** Lanes per role. One key is always on one lane; the tenant is the key. */
-export const shards = 4;
-
-/** The largest payload of a message, in bytes of JSON; more travels as an artifact. */
-export const payloadCap = 262_144;
+import { inFuture, inRange, mustFit, usualPriority } from "./draft.ts";
+import { addressOf, forgetRoles } from "./roles.ts";
 
 export type Request = {
   to: string; // 'chat.ask'
@@ -21,41 +15,119 @@ export type Request = {
   traceId: string; // taken when the request is new
   idempotencyKey: string;
   traceparent: string | null;
+  priority?: number; // 0..9, 9 goes first; 5 unless given
+  ttlMs?: number; // not ended by then: expired
+  delayMs?: number; // not before then
+  shardKey?: string; // what chooses the shard, and keeps order in an ordered role; the tenant unless given
+  shard?: number; // the shard itself; refused when the role does not have it
 };
 
-/**
- * Lets a request in: one trace, one message, one event, in one transaction.
- * The same key with the same request answers the first trace (`fresh` false); with another request it throws
- * `idempotency_conflict`. Throws `payload_too_large` above the cap.
- */
-export async function publish(sql: Database, request: Request): Promise<{ traceId: string; fresh: boolean }> {
-  const { to, tenant, intent, payload, idempotencyKey, traceparent } = request;
-  const body = JSON.stringify(payload);
-  if (Buffer.byteLength(body) > payloadCap) {
-    throw new Failure(
-      "payload_too_large",
-      `the request is ${Buffer.byteLength(body)} bytes; ${payloadCap} is the most`,
-    );
-  }
-  const requestHash = createHash("sha256").update(`${to}\n${intent}\n${body}`).digest("hex");
-  const [service = "", role = ""] = to.split(".");
+export type Published = { traceId: string; fresh: boolean };
 
-  const trace = await sql.begin(async (tx) => {
-    const opened = await openTrace(tx, { ...request, traceId: request.traceId, requestHash, traceparent });
-    if (opened.fresh) {
-      const shard = shardOf(tenant, shards);
-      const traceId = opened.traceId;
-      await insertMessages(tx, [
-        { service, role, shard, tenant, intent, traceId, parentId: null, idempotencyKey, assignment: null, payload },
-      ]);
-    }
-    return opened;
+/** How long the key of a request is remembered. */
+const keyTtlMs = 7 * 86_400_000;
+
+/**
+ * Lets a request in: its message, its key and its place in the queue, in one statement.
+ * The same key with the same request answers the first trace (`fresh` false); with another request it throws
+ * `idempotency_conflict`, and `conflict` when a trace id that came in a traceparent belongs to another request.
+ * Throws `payload_too_large`, `unknown_role`, `unknown_tenant`, `shard_out_of_range`, `priority_out_of_range`,
+ * `ttl_out_of_range` and `text_not_storable`; then nothing was written.
+ */
+export async function publish(sql: Database, request: Request): Promise<Published> {
+  const [published] = await publishAll(sql, [request]);
+  if (published instanceof Failure) throw published;
+  if (!published) throw new Error("one request has one answer");
+  return published;
+}
+
+/**
+ * Lets many requests in, all that are new in one statement. Answers each at its place; a failure of one is an answer
+ * and keeps no other out, unless it is of a kind that refuses the list: a shape that no request may have.
+ */
+export async function publishAll(sql: Database, requests: Request[]): Promise<(Published | Failure)[]> {
+  const roots = await Promise.all(requests.map((request) => rootOf(sql, request)));
+  let stored: Stored[];
+  try {
+    stored = await insertRoots(sql, roots);
+  } catch (error) {
+    // The number of shards may have become smaller since we looked.
+    if (!(error instanceof Failure) || error.code !== "unknown_role") throw error;
+    forgetRoles(sql);
+    stored = await insertRoots(sql, await Promise.all(requests.map((request) => rootOf(sql, request))));
+  }
+  const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
+  if (fresh.size > 0) await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
+  return Promise.all(roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))));
+}
+
+async function known(sql: Database, root: Root): Promise<Published | Failure> {
+  const { tenant, service, role, idempotencyKey, traceId, requestHash } = root;
+  const first = await knownKey(sql, { tenant, to: `${service}.${role}`, key: idempotencyKey });
+  if (!first) return new Failure("conflict", `the trace id ${traceId} belongs to another request`);
+  if (first.requestHash === requestHash) return { traceId: first.traceId, fresh: false };
+  return new Failure("idempotency_conflict", "this idempotency key was used for another request; take a new one", {
+    first_trace_id: first.traceId,
   });
-  if (trace.requestHash !== requestHash) {
-    throw new Failure("idempotency_conflict", "this idempotency key was used for another request; take a new one", {
-      first_trace_id: trace.traceId,
+}
+
+async function rootOf(sql: Database, request: Request): Promise<Root> {
+  const { to, tenant, intent, payload, traceparent, idempotencyKey, traceId } = request;
+  const body = JSON.stringify(payload ?? null);
+  mustFit(to, body);
+  if (!isStorable(body)) {
+    throw new Failure("text_not_storable", "the request holds a NUL character or half of a surrogate pair", {
+      errors: [{ in: "body", path: placeOf(payload), message: "holds NUL or half of a surrogate pair" }],
     });
   }
-  if (trace.fresh) await wake(sql, { roles: [to], traces: [] });
-  return { traceId: trace.traceId, fresh: trace.fresh };
+  const orderKey = request.shardKey ?? tenant;
+  return {
+    ...(await addressOf(sql, { to, key: orderKey, shard: request.shard })),
+    tenant,
+    intent,
+    traceId,
+    rootId: null,
+    parentId: null,
+    joinId: null,
+    idempotencyKey,
+    priority: inRange(request.priority ?? usualPriority),
+    orderKey,
+    ttlMs: inFuture(request.ttlMs),
+    expiresAt: null,
+    delayMs: request.delayMs ?? 0,
+    traceparent,
+    assignment: null,
+    payload,
+    requestHash: createHash("sha256").update(`${to}\n${intent}\n${body}`).digest("hex"),
+    keyTtlMs,
+    claimsTrace: traceparent !== null,
+  };
+}
+
+/** Where the text is that cannot be stored, as a JSON pointer. */
+function placeOf(value: unknown, path = ""): string {
+  if (typeof value === "string") return path || "/";
+  if (typeof value !== "object" || value === null) return "";
+  for (const [key, inner] of Object.entries(value)) {
+    if (!isStorable(JSON.stringify(key))) return `${path}/`;
+    if (!isStorable(JSON.stringify(inner) ?? "")) return placeOf(inner, `${path}/${key}`);
+  }
+  return path || "/";
+}
+
+const flowsMax = 32; // more do not fit into a wake-up; workers look for themselves then
+
+function flowsOf(roots: Root[], fresh: Map<number, number>) {
+  const flows = new Map<string, { lane: number; priority: number; tenant: string }>();
+  for (const [n, lane] of fresh) {
+    const root = roots[n];
+    if (!root || root.delayMs > 0) continue;
+    flows.set(`${lane} ${root.priority} ${root.tenant}`, { lane, priority: root.priority, tenant: root.tenant });
+    if (flows.size > flowsMax) return [];
+  }
+  return [...flows.values()];
+}
+
+function rolesOf(requests: Request[], fresh: Map<number, number>): string[] {
+  return [...new Set([...fresh.keys()].flatMap((n) => requests[n]?.to ?? []))];
 }

@@ -1,139 +1,239 @@
 import { asFailure, Failure, recordOf } from "../contracts/failure.ts";
 import type { RetryPolicy } from "../contracts/policy.ts";
 import { judge, ruleFor } from "../rules/retry.ts";
-import { shardOf } from "../rules/shard.ts";
 import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
+import { type Ending, endBadly, lineNext } from "../store/attempts.ts";
 import type { Database, Sql } from "../store/database.ts";
-import { tell } from "../store/events.ts";
-import { type Claimed, end, insertMessages, lapsed, release, requeue } from "../store/messages.ts";
+import { tellMany } from "../store/events.ts";
+import { branchesOf, closeBranch, openJoin } from "../store/joins.ts";
+import { type Done, type Fact, hold, lapsed, step } from "../store/leases.ts";
+import { type Claimed, type Draft, insertMessages } from "../store/messages.ts";
 import { endTrace } from "../store/traces.ts";
-import { wake } from "../store/wake.ts";
-import type { Next, Outcome } from "./handler.ts";
-import { payloadCap, shards } from "./publish.ts";
+import { openWait } from "../store/waits.ts";
+import { type Wake, wake } from "../store/wake.ts";
+import { follow, mustFit } from "./draft.ts";
+import type { AnyHandler, Outcome } from "./handler.ts";
 
 /** What an attempt left behind besides its outcome; written with the settlement, or thrown away with it. */
-export type Traces = { staged: Staged[]; records: { kind: string; data: Record<string, unknown> }[] };
+export type Left = { staged: Staged[]; records: Fact[] };
 
-export type Settling = { sql: Database; artifactsBase: string; policy: () => RetryPolicy; chance: () => number };
+export type Settling = {
+  sql: Database;
+  artifactsBase: string;
+  policy: () => RetryPolicy;
+  chance: () => number;
+  handlers: AnyHandler[];
+};
 
 /**
- * Ends an attempt well: result, events, files, all `next` messages and the end of the trace in one transaction.
- * Throws `lease_lost` when the message is no longer ours, and then nothing of the attempt remains.
+ * The follow-ups of an outcome, checked. Throws when one of them must not be published, or when the step neither goes
+ * on nor answers: then nothing of the attempt was written.
+ */
+export async function doneOf(sql: Database, message: Claimed, { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] }): Promise<Done> {
+  const { result, answer = null, next = [], wait } = outcome;
+  if (next.length === 0 && !answer && !wait && message.joinId === null) {
+    throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
+  }
+  const seen = new Set<string>();
+  for (const { to, key = "" } of next) {
+    if (seen.has(`${to} ${key}`)) throw new Failure("internal", `two follow-ups to ${to} need keys of their own`);
+    seen.add(`${to} ${key}`);
+  }
+  return { message, result, answer, records, next: await Promise.all(next.map((one) => follow(sql, message, one))) };
+}
+
+/** Whether an attempt can be settled together with others, in one statement. What needs more has its own transaction. */
+export function isPlain(message: Claimed, { outcome, staged }: { outcome: Outcome<unknown>; staged: Staged[] }): boolean {
+  return (
+    staged.length === 0 && !outcome.join && !outcome.wait && message.joinId === null && message.orderKey === null
+  );
+}
+
+/**
+ * Ends an attempt well: result, events, files, all `next` messages, joins, waits and the end of the trace in one
+ * transaction. Throws `lease_lost` when the message is no longer ours, and then nothing of the attempt remains.
  */
 export async function settleDone(
   { sql, artifactsBase }: Settling,
   message: Claimed,
-  { outcome, staged, records }: Traces & { outcome: Outcome<unknown> },
+  { outcome, staged, records }: Left & { outcome: Outcome<unknown> },
 ): Promise<void> {
-  const next = outcome.next ?? [];
-  if (next.length === 0 && !outcome.answer) {
-    throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
-  }
-  const drafts = next.map((one) => draftOf(message, one));
+  const done = await doneOf(sql, message, { outcome, records });
+  const joined = outcome.join ? await follow(sql, message, outcome.join) : null;
+  const waits = outcome.wait ? await waitOf(sql, message, outcome.wait) : null;
+  const news = newsOf(message);
   await sql.begin(async (tx) => {
     await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
-    await end(tx, message, { status: "done", result: outcome.result });
-    for (const { kind, data } of records) await tell(tx, message, { kind, details: data });
-    await tell(tx, message, { what: "done" });
-    const fresh = await insertMessages(tx, drafts);
-    if (fresh.length < drafts.length) throw new Failure("internal", "a follow-up's key was used before in its role");
-    if (outcome.answer) await endTrace(tx, message.traceId, { answer: outcome.answer });
+    const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
+    const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
+    if (waits) await openWait(tx, waits);
+    await step(tx, { worker: message.worker, done: [{ ...done, next }], freed: [], asked: [], perFlow: 0, limit: 0, leaseMs: 0 });
+    addFlows(news, next);
+    // Behind a join or a wait, one message will follow: the branch is as long as it was.
+    const more = joined || waits ? 1 : next.length;
+    await closed(tx, message, { more, news });
   });
-  await wake(sql, { roles: next.map(({ to }) => to), traces: [message.traceId] });
+  await wake(sql, news);
 }
 
 /**
- * Ends an attempt badly: tried again after a delay, or dead, and with it its trace. The files the handler kept
- * (an error report, a log) stay. Throws `lease_lost` like settleDone.
+ * Ends an attempt badly: tried again after a delay, or dead, expired or cancelled, and with it its branch or its trace,
+ * unless its handler has something else for that case. The files the handler kept (an error report, a log) stay.
+ * Throws `lease_lost` like settleDone. Answers how long a retry waits; null: there is none.
  */
 export async function settleFailed(
   settling: Settling,
   message: Claimed,
-  { thrown, staged, records }: Traces & { thrown: unknown },
-): Promise<void> {
+  { thrown, staged, records }: Left & { thrown: unknown },
+): Promise<number | null> {
   const { sql, artifactsBase } = settling;
+  const news = newsOf(message);
+  const verdict = verdictOf(settling, message, asFailure(thrown));
   await sql.begin(async (tx) => {
-    await mustHold(tx, message, staged);
+    const claimedAt = await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
-    for (const { kind, data } of records) await tell(tx, message, { kind, details: data });
-    await fail(tx, message, { failure: asFailure(thrown), settling });
+    if (records.length > 0) await tellMany(tx, message, records);
+    await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt }]);
+    await afterEnd(tx, message, { verdict, settling, news });
   });
-  await wake(sql, { roles: [], traces: [message.traceId] });
+  await wake(sql, news);
+  return verdict.status === "retry" ? verdict.delayMs : null;
 }
 
 /** Gives a message back untouched: the worker is stopping. The attempt counts, because it was begun. */
 export async function giveBack({ sql }: Settling, message: Claimed): Promise<void> {
+  const news = newsOf(message);
   await sql.begin(async (tx) => {
-    if (!(await release(tx, message))) return;
-    await requeue(tx, message, 0);
-    await tell(tx, message, { what: "retry", details: { why: "the worker stopped", delay_ms: 0 } });
+    const held = await hold(tx, message);
+    if (!held) return;
+    const verdict = { status: "retry", delayMs: 0, failure: null, why: "the worker stopped" } as const;
+    await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt: held.claimedAt }]);
+    news.flows.push({ lane: message.lane, priority: message.priority, tenant: message.tenant });
   });
-  await wake(sql, { roles: [`${message.service}.${message.role}`], traces: [] });
+  await wake(sql, news);
 }
 
 /**
- * Settles the messages whose lease ran out, as lost with their worker. A message that kills its worker again and
- * again runs out of attempts and becomes a dead letter. Answers how many there were.
+ * Settles the messages of our roles whose lease ran out, as lost with their worker. A message that kills its worker
+ * again and again runs out of attempts and becomes a dead letter. Answers how many there were.
  */
-export async function settleLapsed(settling: Settling, limit = 100): Promise<number> {
+export async function settleLapsed(settling: Settling, limit = 20): Promise<number> {
+  const roles = settling.handlers.map(({ role }) => role);
+  const news: Wake = { roles: [], traces: [], flows: [] };
   const lost = await settling.sql.begin(async (tx) => {
-    const messages = await lapsed(tx, limit);
-    for (const message of messages) {
-      if (!(await release(tx, message))) continue;
-      const failure = new Failure("worker_lost", "the lease ran out: the worker died or lost its connection");
-      await fail(tx, message, { failure, settling });
+    const messages = await lapsed(tx, roles, limit);
+    const failure = new Failure("worker_lost", "the lease ran out: the worker died or lost its connection");
+    const verdicts = messages.map((message) => ({ message, verdict: verdictOf(settling, message, failure) }));
+    await endBadly(
+      tx,
+      verdicts.map(({ message, verdict }) => ({ ...verdict, message, was: "held" as const, worker: message.worker, claimedAt: message.claimedAt })),
+    );
+    for (const { message, verdict } of verdicts) {
+      await afterEnd(tx, message, { verdict, settling, news });
+      news.traces.push(message.traceId);
     }
-    return messages;
+    return messages.length;
   });
-  if (lost.length > 0) {
-    const roles = [...new Set(lost.map(({ service, role }) => `${service}.${role}`))];
-    await wake(settling.sql, { roles, traces: [...new Set(lost.map(({ traceId }) => traceId))] });
-  }
-  return lost.length;
+  if (lost > 0) await wake(settling.sql, news);
+  return lost;
 }
 
-async function fail(
+export type Verdict = Pick<Ending, "status" | "delayMs" | "failure" | "why">;
+
+function verdictOf({ policy, chance }: Settling, message: Claimed, failure: Failure): Verdict {
+  const record = recordOf(failure);
+  if (failure.code === "expired" || failure.code === "cancelled") {
+    return { status: failure.code, delayMs: 0, failure: record, why: null };
+  }
+  const verdict = judge(failure, ruleFor(policy(), message), { attempts: message.attempts, chance: chance() });
+  if (!verdict.again) return { status: "dead", delayMs: 0, failure: record, why: verdict.why };
+  return { status: "retry", delayMs: verdict.delayMs, failure: record, why: null };
+}
+
+/**
+ * What else follows when a message has ended badly, in the same transaction: what its handler has for that case, or the
+ * end of its branch, or the end of its trace.
+ */
+export async function afterEnd(
   tx: Sql,
   message: Claimed,
-  { failure, settling }: { failure: Failure; settling: Settling },
+  { verdict, settling, news }: { verdict: Verdict; settling: Settling; news: Wake },
 ): Promise<void> {
-  const record = recordOf(failure);
-  const rule = ruleFor(settling.policy(), message);
-  const verdict = judge(failure, rule, { attempts: message.attempts, chance: settling.chance() });
-  if (verdict.again) {
-    await requeue(tx, message, verdict.delayMs);
-    await tell(tx, message, { what: "retry", details: { failure: record, delay_ms: verdict.delayMs } });
+  if (verdict.status === "retry") {
+    if (verdict.delayMs <= 0) addFlows(news, [message]);
     return;
   }
-  await end(tx, message, { status: "dead", failure: record });
-  await tell(tx, message, { what: "failed", details: { failure: record } });
-  await tell(tx, message, { what: "dead", details: { why: verdict.why } });
-  await endTrace(tx, message.traceId, { failure: record });
+  const fallback = verdict.status === "dead" ? await fallbackOf(settling, message, verdict) : null;
+  if (fallback) await publishIn(tx, [fallback], news);
+  else if (message.joinId === null) await endTrace(tx, message.rootId, { failure: verdict.failure ?? lostFailure });
+  await closed(tx, message, { more: fallback ? 1 : 0, news });
 }
 
-async function mustHold(tx: Sql, message: Claimed, staged: Staged[]): Promise<void> {
-  if (await release(tx, message)) return;
+const lostFailure = recordOf(new Failure("internal", "the message ended without a reason"));
+
+async function fallbackOf({ sql, handlers }: Settling, message: Claimed, { failure }: Verdict): Promise<Draft | null> {
+  const handler = handlers.find(({ role }) => role === `${message.service}.${message.role}`);
+  const payload = handler?.onDead ? handler.accepts.safeParse(message.payload) : null;
+  if (!handler?.onDead || !payload?.success || !failure) return null;
+  const why = new Failure(failure.code, failure.message, failure.details);
+  const next = handler.onDead({ ...message, payload: payload.data }, why);
+  return next && follow(sql, message, next);
+}
+
+/** Lets go of what depends on the end of a message: the next one in its line, and the join it is a branch of. */
+async function closed(tx: Sql, message: Claimed, { more, news }: { more: number; news: Wake }): Promise<void> {
+  news.flows.push(...(await lineNext(tx, message)));
+  if (message.joinId === null) return;
+  const next = await closeBranch(tx, message.joinId, more);
+  if (!next) return;
+  const branches = await branchesOf(tx, message.joinId);
+  const payload = { ...asObject(next.payload), branches };
+  mustFit(`${next.service}.${next.role}`, JSON.stringify(payload));
+  await publishIn(tx, [{ ...next, payload }], news);
+}
+
+/** Stores messages in a transaction under way, and notes where they are for the wake-up after it. */
+export async function publishIn(tx: Sql, drafts: Draft[], news: Wake): Promise<void> {
+  const stored = await insertMessages(tx, drafts);
+  for (const { n, lane } of stored) {
+    const draft = drafts[n];
+    if (!draft) continue;
+    news.roles.push(`${draft.service}.${draft.role}`);
+    if (draft.delayMs <= 0) news.flows.push({ lane, priority: draft.priority, tenant: draft.tenant });
+  }
+}
+
+async function waitOf(sql: Database, message: Claimed, wait: NonNullable<Outcome<unknown>["wait"]>) {
+  return {
+    kind: wait.kind,
+    tenant: message.tenant,
+    traceId: message.traceId,
+    messageId: message.id,
+    asked: wait.asked,
+    secretHash: wait.secretHash ?? null,
+    expiresMs: wait.expiresMs,
+    next: await follow(sql, message, wait.next),
+    onExpiry: wait.onExpiry ? await follow(sql, message, wait.onExpiry) : null,
+  };
+}
+
+async function mustHold(tx: Sql, message: Claimed, staged: Staged[]): Promise<string> {
+  const held = await hold(tx, message);
+  if (held) return held.claimedAt;
   await dropStaged(staged);
   throw new Failure("lease_lost", `message ${message.id} is no longer held by this attempt`);
 }
 
-function draftOf(message: Claimed, { to, payload, intent, assignment, key }: Next) {
-  const bytes = Buffer.byteLength(JSON.stringify(payload));
-  if (bytes > payloadCap) {
-    throw new Failure("payload_too_large", `the message to ${to} is ${bytes} bytes; ${payloadCap} is the most`);
-  }
-  const [service = "", role = ""] = to.split(".");
-  return {
-    service,
-    role,
-    shard: shardOf(message.tenant, shards),
-    tenant: message.tenant,
-    intent: intent ?? message.intent,
-    traceId: message.traceId,
-    parentId: message.id,
-    idempotencyKey: key ?? message.idempotencyKey,
-    assignment: assignment ?? message.assignment,
-    payload,
-  };
+function newsOf({ traceId }: Claimed): Wake {
+  return { roles: [], traces: [traceId], flows: [] };
+}
+
+/** The roles of messages that were just stored without their lanes: their workers look for themselves. */
+function addFlows(news: Wake, messages: { service: string; role: string }[]): void {
+  for (const { service, role } of messages) news.roles.push(`${service}.${role}`);
+}
+
+function asObject(payload: unknown): Record<string, unknown> {
+  return typeof payload === "object" && payload !== null && !Array.isArray(payload) ? { ...payload } : { payload };
 }

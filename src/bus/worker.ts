@@ -1,18 +1,27 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
+import { cancelledOf } from "../store/cancels.ts";
 import type { Database } from "../store/database.ts";
-import { type Claimed, claim, extend, nextDueMs } from "../store/messages.ts";
-import { listen } from "../store/wake.ts";
+import { forget, type Retention, turnHistory } from "../store/history.ts";
+import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
+import { extend, flowsOn, promote, type Taken, watermark } from "../store/leases.ts";
+import { listen, type Wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
 import { type Attempt, attempt, type Workshop } from "./attempt.ts";
+import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
-import { giveBack, settleLapsed } from "./settle.ts";
+import { forgetRoles } from "./roles.ts";
+import { openRounds } from "./round.ts";
+import { giveBack } from "./settle.ts";
+import { upkeep } from "./upkeep.ts";
 
-export type WorkerOptions = Workshop & {
+export type WorkerOptions = Omit<Workshop, "settle" | "later"> & {
   sql: Database;
   name: string; // unique among all workers
   handlers: AnyHandler[];
+  shards?: (role: string) => number | null; // of a role; null: as many as it has, 4 when it is new
+  retention?: () => Retention;
   concurrency: number; // messages at one time
   leaseMs: number; // a worker that is silent this long has lost its messages
   pollMs: number; // how long a lost wake-up can cost
@@ -20,6 +29,10 @@ export type WorkerOptions = Workshop & {
 };
 
 export type Worker = { stop(graceMs: number): Promise<void> };
+
+const historyEveryMs = 60_000;
+const doubtEveryMs = 10_000;
+const usualRetention: Retention = { historyMs: 30 * 86_400_000, partitionMs: 86_400_000, answeredMs: 30 * 86_400_000 };
 
 /**
  * Claims due messages of its handlers' roles and hands each to its handler, until it is stopped.
@@ -29,77 +42,148 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { sql, name, handlers, concurrency, leaseMs, pollMs, log } = options;
   const roles = handlers.map(({ role }) => role);
   const byRole = new Map(handlers.map((handler) => [handler.role, handler]));
-  const running = new Map<string, Attempt>(); // by lease token
+  const running = new Map<string, Attempt>(); // by message
+  const flows = openFlows();
+  let lanes = new Map<number, { mine: boolean; closed: boolean }>();
   let stopping = false;
+  let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
-  const unlisten = await listen(sql, (hint) => {
-    if (!hint || hint.roles.some((role) => byRole.has(role))) ring();
-  });
+  const rounds = openRounds(options, { flows, ring: () => ring() });
+  const shop: Workshop = {
+    ...options,
+    settle: rounds.settle,
+    later(delayMs) {
+      lookAt = Math.min(lookAt, performance.now() + delayMs + 1);
+      ring();
+    },
+  };
 
-  async function claimOnce(): Promise<number> {
-    const free = concurrency - running.size;
-    if (free <= 0) return 0;
-    const messages = await claim(sql, { roles, worker: name, limit: free, leaseMs });
-    for (const message of messages) begin(message);
-    return messages.length;
+  await declareRoles(
+    sql,
+    handlers.map(({ role, ordered = false }) => ({ role, ordered, shards: options.shards?.(role) ?? null })),
+  );
+  forgetRoles(sql);
+  const unlisten = await listen(sql, hear);
+
+  function hear(hint: Wake | null): void {
+    for (const rootId of hint?.cancelled ?? []) callOff(rootId);
+    const ours = hint?.flows.filter(({ lane }) => lanes.has(lane)) ?? [];
+    flows.hear(ours, performance.now());
+    // A hint that names a role of ours without saying where: look.
+    if (!hint || (hint.flows.length === 0 && hint.roles.some((role) => byRole.has(role)))) lookAt = 0;
+    else if (ours.length === 0) return;
+    ring();
   }
 
-  function begin(message: Claimed): void {
+  function callOff(rootId: string): void {
+    for (const { message, abort } of running.values()) {
+      if (message.rootId === rootId) abort(new Failure("cancelled", "the trace was called off"));
+    }
+  }
+
+  function begin(message: Taken): void {
     const handler = byRole.get(`${message.service}.${message.role}`);
     if (!handler) throw new Failure("internal", `claimed a message of ${message.service}.${message.role}`);
-    const one = attempt(handler, message, options);
-    running.set(message.token, one);
+    const one = attempt(handler, message, shop);
+    running.set(message.id, one);
     one.settled.finally(() => {
-      running.delete(message.token);
+      running.delete(message.id);
+      rounds.released(message.token);
       ring();
     });
   }
 
+  /** Finds what nobody told us about, and what has become due. */
+  async function look(): Promise<void> {
+    const startedAt = performance.now();
+    const ids = [...lanes.keys()];
+    const due = await promote(sql, ids);
+    const found = await flowsOn(sql, ids);
+    flows.hear([...due.flows, ...found], performance.now());
+    lookAt = startedAt + Math.min(pollMs, due.nextMs === null ? pollMs : due.nextMs + 1);
+  }
+
   async function loop(): Promise<void> {
     let failures = 0;
-    while (!stopping) {
+    while (!stopping || rounds.pending) {
       const rung = new Promise<void>((resolve) => {
         ring = resolve;
       });
       try {
-        const claimed = await claimOnce();
+        if (!stopping && performance.now() >= lookAt) await look();
+        const free = stopping ? 0 : concurrency - running.size;
+        for (const message of await rounds.go(free, lanes)) begin(message);
         failures = 0;
-        if (claimed > 0 && running.size < concurrency) continue;
-        const due = running.size < concurrency ? await nextDueMs(sql, roles) : null;
-        await Promise.race([rung, pause(Math.min(due ?? pollMs, pollMs), undefined, { ref: false })]);
+        if (stopping) continue;
+        await Promise.race([rung, pause(idleMs(), undefined, { ref: false })]);
       } catch (error) {
         failures += 1;
         log.warn({ worker: name, failures, reason: asFailure(error).message }, "could not claim, trying again");
+        if (stopping && failures > 3) return; // the leases run out by themselves
         await pause(Math.min(5000, 100 * 2 ** failures));
       }
     }
   }
 
-  /** Keeps the leases of what runs, takes up what others lost, and tells that we live. */
-  async function keepAlive(): Promise<void> {
-    const tokens = [...running.keys()];
-    const held = new Set(tokens.length > 0 ? await extend(sql, tokens, leaseMs) : []);
-    for (const token of tokens) {
-      if (!held.has(token)) running.get(token)?.abort(new Failure("lease_lost", "the lease ran out"));
-    }
-    if (await settleLapsed(options)) ring();
-    await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
+  function idleMs(): number {
+    const now = performance.now();
+    const lookMs = Math.max(0, lookAt - now);
+    if (running.size >= concurrency) return pollMs;
+    const nextMs = flows.nextMs(lanes, now);
+    return nextMs === null ? lookMs : Math.min(nextMs, lookMs);
   }
 
-  const alive = async () => {
-    await keepAlive().catch((error) =>
-      log.warn({ worker: name, reason: asFailure(error).message }, "heartbeat failed"),
-    );
+  const upkept = { historyAt: 0, doubtAt: performance.now() + doubtEveryMs };
+  let mark: { seq: string; next: string } | null = null;
+
+  /** Keeps the leases of what runs, takes up what others lost, and tells that we live. */
+  async function keepAlive(): Promise<void> {
+    await keepLeases();
+    await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
+    const all = await balanceLanes(sql, { worker: name, roles, leaseMs });
+    lanes = new Map(all.map(({ id, mine }) => [id, { mine, closed: false }]));
+    const seen = await watermark(sql);
+    if (mark && BigInt(seen.oldest) >= BigInt(mark.next)) flows.settledBelow(Number(mark.seq));
+    if (!mark || BigInt(seen.oldest) >= BigInt(mark.next)) mark = seen;
+    await upkeep(options);
+    const now = performance.now();
+    if (now >= upkept.doubtAt) {
+      upkept.doubtAt = now + doubtEveryMs;
+      flows.doubt();
+    }
+    if (now < upkept.historyAt) return;
+    upkept.historyAt = now + historyEveryMs;
+    const retention = options.retention?.() ?? usualRetention;
+    await turnHistory(sql, retention);
+    await forget(sql, retention);
+  }
+
+  async function keepLeases(): Promise<void> {
+    const inHand = [...running.values()].map(({ message }) => message);
+    if (inHand.length === 0) return;
+    const tokens = [...new Set(inHand.map(({ token }) => token))];
+    const held = new Set(await extend(sql, { worker: name, tokens, leaseMs }));
+    for (const { message, abort } of running.values()) {
+      if (tokens.includes(message.token) && !held.has(message.token)) abort(new Failure("lease_lost", "the lease ran out"));
+    }
+    for (const rootId of await cancelledOf(sql, [...new Set(inHand.map(({ rootId }) => rootId))])) callOff(rootId);
+  }
+
+  let beating = Promise.resolve();
+  const alive = () => {
+    beating = beating.then(keepAlive).catch((error) => {
+      log.warn({ worker: name, reason: asFailure(error).message }, "heartbeat failed");
+    });
+    return beating;
   };
-  const heartbeat = setInterval(alive, Math.min(leaseMs / 3, 1000)); // also how late a lapsed lease is noticed
   await alive();
+  const heartbeat = setInterval(alive, Math.min(leaseMs / 3, 1000)); // also how late a lapsed lease is noticed
   const ended = loop();
 
   return {
     async stop(graceMs) {
       stopping = true;
       ring();
-      await ended;
       const grace = new AbortController();
       await Promise.race([
         Promise.allSettled([...running.values()].map(({ settled }) => settled)),
@@ -107,11 +191,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ]);
       grace.abort();
       clearInterval(heartbeat);
-      for (const { message, abort } of running.values()) {
-        await giveBack(options, message).catch(() => {}); // the lease runs out by itself
-        abort(new Failure("lease_lost", "the worker stopped"));
-      }
+      await Promise.all([
+        ...[...running.values()].map(async ({ message, abort }) => {
+          await giveBack(options, message).catch(() => {}); // the lease runs out by itself
+          abort(new Failure("lease_lost", "the worker stopped"));
+        }),
+      ]);
+      ring();
+      await ended;
+      await beating;
       await unlisten().catch(() => {}); // its connection may be gone already
+      await leaveLanes(sql, name).catch(() => {});
       await leave(sql, name).catch(() => {});
     },
   };

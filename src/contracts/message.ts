@@ -44,8 +44,14 @@ export type Message<Payload = unknown> = {
   tenant: Tenant;
   intent: Intent;
   traceId: string;
+  rootId: string; // the message that opened the trace
   parentId: string | null;
+  joinId: string | null; // the join it is a branch of
   idempotencyKey: string;
+  priority: number; // 0..9, 9 goes first
+  orderKey: string | null; // of an ordered role: what keeps its order
+  expiresAt: Date | null; // not ended by then: expired
+  traceparent: string | null; // of the first message: as the caller sent it
   assignment: Assignment | null;
   attempts: number; // 1..
   payload: Payload;

@@ -1,19 +1,22 @@
 import type { Summary } from "../contracts/metrics.ts";
 import type { Database } from "../store/database.ts";
-import { backlogs, chosenAgents, keptCounts, messageCounts, ragNumbers } from "../store/summary.ts";
+import { backlogs, oldestDue } from "../store/backlog.ts";
+import { chosenAgents, keptCounts, messageCounts, ragNumbers } from "../store/summary.ts";
 import { aliveWorkers } from "../store/workers.ts";
 
 /** The state of the whole system at `now`: what happened in the last `windowS` seconds, and what stands. */
 export async function summarise(sql: Database, { now, windowS }: { now: Date; windowS: number }): Promise<Summary> {
-  const [messages, kept, agents, rag, backlog, workers] = await Promise.all([
+  const [messages, kept, agents, rag, backlog, oldest, workers] = await Promise.all([
     messageCounts(sql, windowS),
     keptCounts(sql, windowS),
     chosenAgents(sql, windowS),
     ragNumbers(sql, windowS),
     backlogs(sql),
+    oldestDue(sql),
     aliveWorkers(sql),
   ]);
   const { p50, p95, p99 } = rag;
+  const waited = new Map(oldest.map(({ key, waitedS }) => [key, waitedS]));
   return {
     at: now.toISOString(),
     window_s: windowS,
@@ -35,11 +38,10 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
       latency_ms: p50 !== null && p95 !== null && p99 !== null ? { p50, p95, p99 } : null,
       empty_answer_rate: share(rag.empty, rag.answers),
     },
-    backlog: backlog.map(({ oldestDueS, ...lane }) => ({
-      key: `${lane.service}.${lane.role}.${lane.shard}`,
-      ...lane,
-      oldest_due_s: oldestDueS,
-    })),
+    backlog: backlog.map((lane) => {
+      const key = `${lane.service}.${lane.role}.${lane.shard}`;
+      return { key, ...lane, oldest_due_s: waited.get(key) ?? null };
+    }),
     workers: workers.map(({ started_at, heartbeat_at, ...worker }) => ({
       ...worker,
       started_at: started_at.toISOString(),

@@ -157,7 +157,14 @@ const noServer = /^(08...|57P0[1-4]|53300)$/;
  * they become U+FFFD instead of failing the statement.
  */
 export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value ?? null);
+  if (isStorable(text)) return text;
   return JSON.stringify(value ?? null, (_, inner) =>
     typeof inner === "string" ? inner.toWellFormed().replaceAll("\0", "\uFFFD") : inner,
   );
+}
+
+/** Whether Postgres keeps this JSON as it is: NUL and half surrogates are escapes in what JSON.stringify writes. */
+export function isStorable(json: string): boolean {
+  return !/\\u(0000|d[89a-f])/.test(json);
 }

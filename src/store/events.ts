@@ -1,8 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Message } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
+import { factRows, insertFacts, type Fact as KindFact } from "./leases.ts";
+import type { Claimed } from "./messages.ts";
 
-/** A fact as it is shown: one row of `bus_events`. */
+/** A fact as it is shown: one row of `bus_events`, a view of the tables that hold the transitions and of `bus_facts`. */
 export type BusEvent = {
   id: string;
   at: Date;
@@ -30,13 +32,18 @@ export async function tell(
   { what, kind = null, worker = null, details = {} }: Fact,
 ): Promise<void> {
   await sql`
-    insert into bus_events (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+    insert into bus_facts (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
                             attempts, worker, agent_id, agent_version, canary, details)
     values (coalesce(${kind}, bus_event_kind(${message.service}, ${what ?? null})), ${message.service}, ${message.role},
             ${message.shard}, ${message.tenant}, ${message.intent}, ${message.traceId}, ${message.id},
             ${message.idempotencyKey}, ${message.attempts}, ${worker}, ${message.assignment?.agent_id ?? null},
             ${message.assignment?.agent_version ?? null}, ${message.assignment?.canary ?? false},
             ${jsonText(details)}::text::jsonb)`;
+}
+
+/** Appends several facts of one message, each of a kind of its own. */
+export async function tellMany(sql: Sql, message: Claimed, facts: KindFact[]): Promise<void> {
+  await sql`${insertFacts(factRows(message, facts), message.worker)}`;
 }
 
 export type Fact = {
@@ -49,7 +56,7 @@ export type Fact = {
 /** Appends a fact that belongs to no message: a policy was refused, an agent was registered. */
 export async function tellAlone(sql: Sql, { kind, tenant = null, traceId = null, details = {} }: Alone): Promise<void> {
   await sql`
-    insert into bus_events (kind, tenant, trace_id, details)
+    insert into bus_facts (kind, tenant, trace_id, details)
     values (${kind}, ${tenant}, ${traceId}, ${jsonText(details)}::text::jsonb)`;
 }
 
@@ -67,7 +74,7 @@ export async function eventsOf(sql: Sql, traceId: string, after = "0"): Promise<
            attempts, worker, agent_id, agent_version, canary, details
     from bus_events
     where trace_id = ${traceId} and id > ${after}
-    order by id`;
+    order by id, message_id, kind like '%\_dead'`;
 }
 
 /**
@@ -94,12 +101,15 @@ export async function eventsInOrder(
     writers = writers.filter((writer) => still.has(writer));
   }
   return sql<BusEvent[]>`
-    select id, at, kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
-           attempts, worker, agent_id, agent_version, canary, details
-    from bus_events
-    where trace_id = ${traceId} and id > ${after} and id <= ${newest.id}
-    order by id
-    limit ${limit}`;
+    select * from (
+      select id, at, kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+             attempts, worker, agent_id, agent_version, canary, details
+      from bus_events
+      where trace_id = ${traceId} and id > ${after} and id <= ${newest.id}
+      order by id
+      fetch first (${limit}) rows with ties
+    ) page
+    order by id, message_id, kind like '%\_dead'`;
 }
 
 /** The transactions that have written events and are still open. */
@@ -107,7 +117,7 @@ async function writersOf(sql: Sql): Promise<string[]> {
   const rows = await sql<{ writer: string }[]>`
     select virtualtransaction as writer
     from pg_locks
-    where relation = 'bus_events'::regclass
+    where relation = any (array['bus_messages', 'bus_leases', 'bus_attempts', 'bus_facts']::regclass[])
       and database = (select oid from pg_database where datname = current_database())
       and mode = 'RowExclusiveLock' and granted`;
   return rows.map(({ writer }) => writer);

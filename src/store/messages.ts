@@ -1,7 +1,8 @@
+import { Failure } from "../contracts/failure.ts";
 import type { Assignment, Intent, Message } from "../contracts/message.ts";
-import { jsonText, type Sql } from "./database.ts";
+import { jsonText, type Part, part, type Sql } from "./database.ts";
 
-/** A message about to be stored. Its key is unique for (tenant, role); a second one with the same key is no message. */
+/** A message about to be stored. Ids of others it names are those of stored messages. */
 export type Draft = {
   service: string;
   role: string;
@@ -9,150 +10,165 @@ export type Draft = {
   tenant: string;
   intent: Intent;
   traceId: string;
+  rootId: string | null; // null: it opens the trace
   parentId: string | null;
+  joinId: string | null;
   idempotencyKey: string;
+  priority: number; // 0..9, 9 goes first
+  orderKey: string | null; // of an ordered role: one at a time, in the order of publishing
+  ttlMs: number | null; // from now; not ended by then: expired
+  expiresAt: Date | null; // the same as a time, when there is no ttlMs
+  delayMs: number; // 0: due at once
+  traceparent: string | null;
   assignment: Assignment | null;
   payload: unknown;
 };
 
-/** A claimed message: what the handler sees, and the token without which nobody may settle it. */
-export type Claimed = Message & { token: string };
-
-/** Stores messages, due at once, each with its `…_accepted` event. Answers the ids of those that are new. */
-export async function insertMessages(sql: Sql, drafts: Draft[]): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    with wanted as (
-      select * from jsonb_to_recordset(${jsonText(drafts)}::text::jsonb) as draft(
-        service text, role text, shard smallint, tenant text, intent text, "traceId" uuid, "parentId" bigint,
-        "idempotencyKey" text, assignment jsonb, payload jsonb)
-    ),
-    stored as (
-      insert into bus_messages
-        (service, role, shard, tenant, intent, trace_id, parent_id, idempotency_key, assignment, payload)
-      select service, role, shard, tenant, intent, "traceId", "parentId",
-             "idempotencyKey", nullif(assignment, 'null'), payload
-      from wanted
-      on conflict (tenant, service, role, idempotency_key) do nothing
-      returning *
-    ),
-    queued as (
-      insert into bus_queue (message_id, service, role, shard)
-      select id, service, role, shard from stored
-    ),
-    told as (
-      insert into bus_events (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
-                              attempts, agent_id, agent_version, canary)
-      select bus_event_kind(service, 'accepted'), service, role, shard, tenant, intent, trace_id, id, idempotency_key,
-             0, assignment ->> 'agent_id', assignment ->> 'agent_version',
-             coalesce((assignment ->> 'canary')::boolean, false)
-      from stored
-    )
-    select id from stored order by id`;
-  return rows.map(({ id }) => id);
-}
-
-export type Claim = {
-  roles: string[]; // 'executor.execute'
-  worker: string;
-  limit: number;
-  leaseMs: number;
+/** A message that opens a trace, under the key that makes asking twice asking once. */
+export type Root = Draft & {
+  requestHash: string;
+  keyTtlMs: number; // how long the key is remembered
+  claimsTrace: boolean; // the trace id came from the caller: nobody else may have it
 };
 
+/** A claimed message: what the handler sees, and what settling it needs. */
+export type Claimed = Message & { token: string; worker: string; lane: number };
+
+/** Where a message stands in the queue: a lane, a priority on it, and a tenant. */
+export type Flow = { lane: number; priority: number; tenant: string };
+
+export type Stored = { n: number; id: string; lane: number }; // n: the place in the list that was handed in
+
+/** Stores first messages, each with its trace and its key. What is missing in the answer was published before. */
+export async function insertRoots(sql: Sql, roots: Root[]): Promise<Stored[]> {
+  const source = part`
+    named as (
+      insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
+      select 'trace', w."traceId"::text, w.id, w."traceId", w."requestHash",
+             bus_now() + w."keyTtlMs" * interval '1 millisecond'
+      from wanted w where w."claimsTrace"
+      on conflict (scope, key) do nothing
+      returning message_id
+    ),
+    keyed as (
+      insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
+      select w.tenant || '/' || w.service || '.' || w.role, w."idempotencyKey", w.id, w."traceId", w."requestHash",
+             bus_now() + w."keyTtlMs" * interval '1 millisecond'
+      from wanted w
+      where not w."claimsTrace" or exists (select from named where named.message_id = w.id)
+      on conflict (scope, key) do update
+      set message_id = excluded.message_id, trace_id = excluded.trace_id, request_hash = excluded.request_hash,
+          expires_at = excluded.expires_at
+      where bus_keys.expires_at <= bus_now()
+      returning message_id
+    ),
+    allowed as (select w.* from wanted w join keyed k on k.message_id = w.id),`;
+  return sql<Stored[]>`
+    with ${wantedOf(roots)}, ${source} ${storing}
+    select a.n, s.id, s.lane from stored s join allowed a using (id) order by a.n`.catch(refused);
+}
+
+/** Stores messages that follow from others, in the transaction that settles those. */
+export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]> {
+  if (drafts.length === 0) return [];
+  return tx<Stored[]>`
+    with ${wantedOf(drafts)}, allowed as (select * from wanted), ${storing}
+    select a.n, s.id, s.lane from stored s join allowed a using (id) order by a.n`.catch(refused);
+}
+
+/** `wanted`: the drafts as rows, each with its id. */
+export function wantedOf(drafts: Draft[]): Part {
+  return part`
+    wanted as materialized (
+      select nextval('bus_ids') as id, draft.*
+      from jsonb_to_recordset(${jsonText(drafts.map((draft, n) => ({ n, ...draft })))}::text::jsonb) as draft(
+        n integer, service text, role text, shard smallint, tenant text, intent text, "traceId" uuid, "rootId" bigint,
+        "parentId" bigint, "joinId" bigint, "idempotencyKey" text, priority smallint, "orderKey" text, "ttlMs" float8,
+        "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb, payload jsonb, "requestHash" text, "keyTtlMs" float8,
+        "claimsTrace" boolean)
+    )`;
+}
+
 /**
- * Takes up to `limit` due messages under a lease of `leaseMs` milliseconds, oldest first, each with its `…_acked`
- * event. Two workers never get the same message.
+ * From `allowed` drafts to messages that wait: `stored`, and beside it their place in the queue, their deadline and the
+ * count of them. No lane and no tenant is refused by the table.
  */
-export async function claim(sql: Sql, { roles, worker, limit, leaseMs }: Claim): Promise<Claimed[]> {
-  return sql<Claimed[]>`
-    with due as (
-      select message_id from bus_queue
-      where (service, role) in (select split_part(r, '.', 1), split_part(r, '.', 2) from unnest(${roles}::text[]) r)
-        and due_at <= bus_now()
-      order by due_at, message_id
-      limit ${limit}
-      for update skip locked
+export const storing: Part = part`
+    stored as (
+      insert into bus_messages (id, lane, service, role, shard, tenant, intent, trace_id, root_id, parent_id, join_id,
+                                idempotency_key, priority, order_key, expires_at, traceparent, assignment, payload)
+      select a.id, l.id, a.service, a.role, a.shard, t.id, a.intent, a."traceId", coalesce(a."rootId", a.id),
+             a."parentId", a."joinId", a."idempotencyKey", a.priority, case when r.ordered then a."orderKey" end,
+             coalesce(bus_now() + a."ttlMs" * interval '1 millisecond', a."expiresAt"), a.traceparent, nullif(a.assignment, 'null'), a.payload
+      from allowed a
+      left join bus_roles r on r.service = a.service and r.role = a.role
+      left join bus_lanes l on l.service = r.service and l.role = r.role and l.shard = a.shard and a.shard < r.shards
+      left join tenants t on t.id = a.tenant
+      returning *
     ),
-    taken as (
-      delete from bus_queue q using due where q.message_id = due.message_id
-      returning q.message_id, q.service, q.role, q.shard, q.attempts
+    heads as materialized (
+      select s.id, s.lane, s.priority, s.tenant, a."delayMs" as delay_ms
+      from stored s join allowed a using (id)
+      where s.order_key is null
+         or bus_line_up(s.service, s.role, s.order_key, s.id, s.lane, s.priority, s.tenant)
     ),
-    held as (
-      insert into bus_leases (message_id, worker, service, role, shard, attempts, until)
-      select message_id, ${worker}, service, role, shard, attempts + 1,
-             bus_now() + ${leaseMs} * interval '1 millisecond'
-      from taken
-      returning message_id, token, attempts
+    readied as (
+      insert into bus_ready (lane, priority, tenant, message_id, attempts)
+      select lane, priority, tenant, id, 0 from heads where delay_ms <= 0 order by id
     ),
-    claimed as (
-      select m.*, h.token, h.attempts as attempt from held h join bus_messages m on m.id = h.message_id
+    put_off as (
+      insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
+      select bus_now() + delay_ms * interval '1 millisecond', lane, priority, tenant, id, 0 from heads where delay_ms > 0
     ),
-    told as (
-      insert into bus_events (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
-                              attempts, worker, agent_id, agent_version, canary)
-      select bus_event_kind(service, 'acked'), service, role, shard, tenant, intent, trace_id, id, idempotency_key,
-             attempt, ${worker}, assignment ->> 'agent_id', assignment ->> 'agent_version',
-             coalesce((assignment ->> 'canary')::boolean, false)
-      from claimed
-    )
-    select id, service, role, shard, tenant, intent, trace_id as "traceId", parent_id as "parentId",
-           idempotency_key as "idempotencyKey", assignment, payload, created_at as "createdAt", attempt as attempts, token
-    from claimed
-    order by id`;
+    dated as (
+      insert into bus_deadlines (expires_at, message_id) select expires_at, id from stored where expires_at is not null
+    ),
+    counted as (
+      insert into bus_deltas (lane, accepted, ready, delayed)
+      select s.lane, count(*), count(*) filter (where h.delay_ms <= 0), count(*) filter (where h.delay_ms > 0)
+      from stored s left join heads h using (id)
+      group by s.lane
+    )`;
+
+/** What a message is made of, for a handler. `m` is bus_messages. */
+export const messageColumns: Part = part`
+    m.id, m.lane, m.service, m.role, m.shard, m.tenant, m.intent, m.trace_id as "traceId", m.root_id as "rootId",
+    m.parent_id as "parentId", m.join_id as "joinId", m.idempotency_key as "idempotencyKey", m.priority,
+    m.order_key as "orderKey", m.expires_at as "expiresAt", m.traceparent, m.assignment, m.payload,
+    m.created_at as "createdAt"`;
+
+export type Known = { traceId: string; requestHash: string };
+
+/** What was published first under this key; null: nothing that is remembered. */
+export async function knownKey(
+  sql: Sql,
+  { tenant, to, key }: { tenant: string; to: string; key: string },
+): Promise<Known | null> {
+  const [known] = await sql<Known[]>`
+    select trace_id as "traceId", request_hash as "requestHash"
+    from bus_keys where scope = ${`${tenant}/${to}`} and key = ${key}`;
+  return known ?? null;
 }
 
-/** Prolongs the leases that are still held with these tokens. Answers the tokens that are. */
-export async function extend(sql: Sql, tokens: string[], leaseMs: number): Promise<string[]> {
-  const rows = await sql<{ token: string }[]>`
-    update bus_leases set until = bus_now() + ${leaseMs} * interval '1 millisecond'
-    where token = any (${tokens}::bigint[])
-    returning token`;
-  return rows.map(({ token }) => token);
+/** A table's no as a Failure of ours. */
+export function refused(error: unknown): never {
+  const { code, column, constraint } = pgError(error);
+  if (code === "23502" && column === "lane") {
+    throw new Failure("unknown_role", "no such role, or no such shard of it; declare it before publishing to it", {
+      cause: error,
+    });
+  }
+  if (code === "23502" && column === "tenant") {
+    throw new Failure("unknown_tenant", "no such tenant", { cause: error });
+  }
+  if (code === "23514" || code === "22003") {
+    throw new Failure("invalid_message", `a field of the message is out of range: ${constraint ?? "a number"}`, {
+      cause: error,
+    });
+  }
+  throw error;
 }
 
-/** Lets go of a lease inside a transaction. False: it is no longer held with this token, so nothing may be settled. */
-export async function release(tx: Sql, { id, token }: { id: string; token: string }): Promise<boolean> {
-  const rows = await tx`delete from bus_leases where message_id = ${id} and token = ${token} returning 1`;
-  return rows.length === 1;
-}
-
-/** Locks up to `limit` leases that ran out, so that their messages can be settled as lost in this transaction. */
-export async function lapsed(tx: Sql, limit: number): Promise<Claimed[]> {
-  return tx<Claimed[]>`
-    select m.id, m.service, m.role, m.shard, m.tenant, m.intent, m.trace_id as "traceId", m.parent_id as "parentId",
-           m.idempotency_key as "idempotencyKey", m.assignment, m.payload, m.created_at as "createdAt",
-           l.attempts, l.token
-    from bus_leases l join bus_messages m on m.id = l.message_id
-    where l.until <= bus_now()
-    order by l.until
-    limit ${limit}
-    for update of l skip locked`;
-}
-
-/** Puts a released message back, due after `delayMs`. `attempts` counts those begun. */
-export async function requeue(tx: Sql, message: Message, delayMs: number): Promise<void> {
-  await tx`
-    insert into bus_queue (message_id, service, role, shard, attempts, due_at)
-    values (${message.id}, ${message.service}, ${message.role}, ${message.shard}, ${message.attempts},
-            bus_now() + ${delayMs} * interval '1 millisecond')`;
-}
-
-export type End = { status: "done"; result: unknown } | { status: "dead" | "expired" | "cancelled"; failure: unknown };
-
-/** Writes how a released message ended. */
-export async function end(tx: Sql, { id, attempts }: Message, ending: End): Promise<void> {
-  const result = ending.status === "done" ? ending.result : null;
-  const failure = ending.status === "done" ? null : ending.failure;
-  await tx`
-    insert into bus_ends (message_id, status, attempts, result, failure)
-    values (${id}, ${ending.status}, ${attempts}, ${jsonText(result)}::text::jsonb,
-            nullif(${jsonText(failure)}::text::jsonb, 'null'))`;
-}
-
-/** How long until the next message of these roles is due, in milliseconds; null: none waits. */
-export async function nextDueMs(sql: Sql, roles: string[]): Promise<number | null> {
-  const [row] = await sql<{ ms: number | null }[]>`
-    select greatest(0, extract(epoch from min(due_at) - bus_now()) * 1000)::float8 as ms
-    from bus_queue
-    where (service, role) in (select split_part(r, '.', 1), split_part(r, '.', 2) from unnest(${roles}::text[]) r)`;
-  return row?.ms ?? null;
+function pgError(error: unknown): { code?: unknown; column?: unknown; constraint?: unknown } {
+  return typeof error === "object" && error !== null ? error : {};
 }

@@ -1,14 +1,20 @@
 import type { Database, Sql } from "./database.ts";
+import type { Flow } from "./messages.ts";
 
-/** What changed: roles with new work, traces with news. A hint to look, never the message itself. */
-export type Wake = { roles: string[]; traces: string[] };
+/**
+ * What changed: roles with new work, traces with news, where exactly the new work waits (as far as it is known), and
+ * traces that were called off. A hint to look, never the message itself.
+ */
+export type Wake = { roles: string[]; traces: string[]; flows: Flow[]; cancelled?: string[] };
 
 /**
  * Tells every listener. Called after the commit, so it never fails: a wake-up that is lost costs latency only, because
  * everybody also polls.
  */
 export async function wake(sql: Sql, hint: Wake): Promise<void> {
-  await sql`select pg_notify('bus_wake', ${JSON.stringify(hint)})`.catch(() => {});
+  const text = JSON.stringify(hint);
+  const short = text.length < 7500 ? text : JSON.stringify({ roles: [...new Set(hint.roles)], traces: [], flows: [] });
+  await sql`select pg_notify('bus_wake', ${short})`.catch(() => {});
 }
 
 /**
@@ -26,8 +32,9 @@ export async function listen(sql: Database, heard: (hint: Wake | null) => void):
 
 function parse(text: string): Wake | null {
   try {
-    const { roles, traces } = JSON.parse(text);
-    return Array.isArray(roles) && Array.isArray(traces) ? { roles, traces } : null;
+    const { roles, traces, flows = [], cancelled = [] } = JSON.parse(text);
+    const lists = [roles, traces, flows, cancelled];
+    return lists.every((list) => Array.isArray(list)) ? { roles, traces, flows, cancelled } : null;
   } catch {
     return null;
   }

@@ -8,7 +8,8 @@ import type { Answer } from "../../src/contracts/message.ts";
 import { RoutePolicies } from "../../src/contracts/policy.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../../src/gateway/server.ts";
 import { stage } from "../../src/store/artifacts.ts";
-import { type Claimed, claim } from "../../src/store/messages.ts";
+import { type Claimed } from "../../src/store/messages.ts";
+import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 /** The policies that are shipped. */
@@ -91,9 +92,9 @@ export function finish(world: World, message: Claimed, outcome: Partial<Outcome<
 }
 
 /** Ends a message and its trace badly. */
-export function bury(world: World, message: Claimed): Promise<void> {
+export async function bury(world: World, message: Claimed): Promise<void> {
   const thrown = new Failure("nothing_to_test", "there is no test in it", { looked_for: "package.json" });
-  return settleFailed(world.settling, message, { thrown, staged: [], records: [] });
+  await settleFailed(world.settling, message, { thrown, staged: [], records: [] });
 }
 
 /** Ends a message well, with a file. */

@@ -22,7 +22,7 @@ describe("/api/traces", () => {
 
   async function status(message: Claimed, text: string): Promise<void> {
     await tell(door.world.sql, message, { what: "status", details: { text } });
-    await wake(door.world.sql, { roles: [], traces: [message.traceId] });
+    await wake(door.world.sql, { roles: [], flows: [], traces: [message.traceId] });
   }
 
   const at = (traceId: string) => `${door.url}/api/traces/${traceId}`;

@@ -8,7 +8,8 @@ import type { Answer, Citation } from "../../src/contracts/message.ts";
 import { Summary } from "../../src/contracts/metrics.ts";
 import { summarise } from "../../src/ops/summary.ts";
 import { stage } from "../../src/store/artifacts.ts";
-import { type Claimed, claim } from "../../src/store/messages.ts";
+import { type Claimed } from "../../src/store/messages.ts";
+import { claim } from "../support/bus.ts";
 import { beat } from "../../src/store/workers.ts";
 import { openWorld, type World } from "../support/world.ts";
 

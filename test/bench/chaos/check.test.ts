@@ -6,7 +6,7 @@ import { publish } from "../../../src/bus/publish.ts";
 import { settleDone, settleFailed } from "../../../src/bus/settle.ts";
 import { Failure } from "../../../src/contracts/failure.ts";
 import type { RetryPolicy } from "../../../src/contracts/policy.ts";
-import { claim } from "../../../src/store/messages.ts";
+import { claim } from "../../support/bus.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 const policy: RetryPolicy = {

@@ -1,0 +1,56 @@
+import { Failure } from "../contracts/failure.ts";
+import type { Database } from "../store/database.ts";
+import type { Claimed, Draft } from "../store/messages.ts";
+import type { Next } from "./handler.ts";
+import { addressOf } from "./roles.ts";
+
+/** The largest payload of a message, in bytes of JSON; more travels as an artifact. */
+export const payloadCap = 262_144;
+
+/** The usual priority: 0 can wait, 9 goes first. */
+export const usualPriority = 5;
+
+/** A message that follows from another, as it will be stored. Throws when it must not be. */
+export async function follow(sql: Database, message: Claimed, next: Next): Promise<Draft> {
+  const { to, payload, intent, assignment, key, priority, ttlMs, delayMs, shardKey } = next;
+  mustFit(to, JSON.stringify(payload ?? null));
+  const orderKey = shardKey ?? message.tenant;
+  return {
+    ...(await addressOf(sql, { to, key: orderKey })),
+    tenant: message.tenant,
+    intent: intent ?? message.intent,
+    traceId: message.traceId,
+    rootId: message.rootId,
+    parentId: message.id,
+    joinId: message.joinId,
+    idempotencyKey: key ?? message.idempotencyKey,
+    priority: inRange(priority ?? message.priority),
+    orderKey,
+    ttlMs: inFuture(ttlMs),
+    expiresAt: message.expiresAt,
+    delayMs: delayMs ?? 0,
+    traceparent: null,
+    assignment: assignment === undefined ? message.assignment : assignment,
+    payload,
+  };
+}
+
+/** Throws `payload_too_large` above the cap. */
+export function mustFit(to: string, json: string): void {
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= payloadCap) return;
+  throw new Failure("payload_too_large", `the message to ${to} is ${bytes} bytes; ${payloadCap} is the most`);
+}
+
+/** Throws `priority_out_of_range` outside 0..9. */
+export function inRange(priority: number): number {
+  if (Number.isInteger(priority) && priority >= 0 && priority <= 9) return priority;
+  throw new Failure("priority_out_of_range", `a priority is a whole number from 0 to 9, not ${priority}`);
+}
+
+/** Throws `ttl_out_of_range` for a time to live that is over already, or longer than a year. */
+export function inFuture(ttlMs: number | undefined | null): number | null {
+  if (ttlMs === undefined || ttlMs === null) return null;
+  if (Number.isFinite(ttlMs) && ttlMs > 0 && ttlMs <= 31_536_000_000) return ttlMs;
+  throw new Failure("ttl_out_of_range", `a time to live is more than 0 ms and at most a year, not ${ttlMs} ms`);
+}

@@ -1,0 +1,112 @@
+import { Failure } from "../contracts/failure.ts";
+import type { Database } from "../store/database.ts";
+import { type Done, step, type Taken } from "../store/leases.ts";
+import { wake } from "../store/wake.ts";
+import type { Flows, Lanes } from "./flows.ts";
+
+/** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
+export type Rounds = {
+  /** Settles with the next round. Rejects with `lease_lost`, or with why the database refused it. */
+  settle(done: Done): Promise<void>;
+  /** A message of this lease is no longer in hand. */
+  released(token: string): void;
+  /** Whether a round has something to do besides claiming. */
+  readonly pending: boolean;
+  /** One round: answers what was claimed. Throws when the database cannot be reached; nothing is forgotten then. */
+  go(free: number, lanes: Lanes): Promise<Taken[]>;
+};
+
+type Queued = { done: Done; resolve: () => void; reject: (reason: unknown) => void };
+
+const batchMost = 500; // messages of one claim, and settlements of one statement
+
+export function openRounds(
+  { sql, name, leaseMs }: { sql: Database; name: string; leaseMs: number },
+  { flows, ring }: { flows: Flows; ring: () => void },
+): Rounds {
+  let queue: Queued[] = [];
+  let freed: string[] = [];
+  const inHand = new Map<string, number>(); // by token: messages that are not settled
+
+  async function go(free: number, lanes: Lanes): Promise<Taken[]> {
+    const limit = Math.min(free, batchMost);
+    const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], perFlow: 0 };
+    const now = queue.slice(0, batchMost);
+    const letGo = freed;
+    if (now.length === 0 && wish.asked.length === 0 && letGo.length === 0) return [];
+    queue = queue.slice(now.length);
+    freed = [];
+    const done = now.map((one) => one.done);
+    let answer: Awaited<ReturnType<typeof step>>;
+    try {
+      answer = await step(sql, { worker: name, done, freed: letGo, ...wish, limit, leaseMs });
+    } catch (error) {
+      if (error instanceof Failure && error.code === "database_unavailable") {
+        queue = [...now, ...queue];
+        freed = [...letGo, ...freed];
+        throw error;
+      }
+      if (now.length === 0) throw error;
+      freed = [...letGo, ...freed];
+      await oneByOne(now, error);
+      return [];
+    }
+    const lost = new Set(answer.lost);
+    for (const { done, resolve, reject } of now) {
+      if (lost.has(done.message.id)) reject(new Failure("lease_lost", `message ${done.message.id} is no longer held`));
+      else resolve();
+    }
+    flows.took(answer.taken, wish, limit);
+    for (const { token } of answer.taken) inHand.set(token, (inHand.get(token) ?? 0) + 1);
+    tellOthers(done.filter(({ message }) => !lost.has(message.id)));
+    return answer.taken;
+  }
+
+  /** One that the database refuses must not keep its neighbours from being settled. */
+  async function oneByOne(batch: Queued[], error: unknown): Promise<void> {
+    if (batch.length === 1) {
+      batch[0]?.reject(error);
+      return;
+    }
+    for (const { done, resolve, reject } of batch) {
+      try {
+        const { lost } = await step(sql, { worker: name, done: [done], freed: [], asked: [], perFlow: 0, limit: 0, leaseMs });
+        if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
+        resolve();
+        tellOthers([done]);
+      } catch (reason) {
+        reject(reason);
+      }
+    }
+  }
+
+  function tellOthers(done: Done[]): void {
+    const roles = new Set(done.flatMap(({ next }) => next.map(({ service, role }) => `${service}.${role}`)));
+    const traces = new Set(done.map(({ message }) => message.traceId));
+    if (roles.size === 0 && traces.size > tracesTold) return; // nobody follows hundreds of traces at a time
+    void wake(sql, { roles: [...roles], traces: [...traces].slice(0, tracesTold), flows: [] });
+  }
+
+  return {
+    settle: (done) =>
+      new Promise((resolve, reject) => {
+        queue.push({ done, resolve, reject });
+        ring();
+      }),
+    released(token) {
+      const left = (inHand.get(token) ?? 1) - 1;
+      if (left > 0) {
+        inHand.set(token, left);
+        return;
+      }
+      inHand.delete(token);
+      freed.push(token);
+    },
+    get pending() {
+      return queue.length > 0 || freed.length > 0;
+    },
+    go,
+  };
+}
+
+const tracesTold = 64;

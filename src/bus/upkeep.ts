@@ -1,0 +1,57 @@
+import { Failure, recordOf } from "../contracts/failure.ts";
+import { endBadly, takeOut } from "../store/attempts.ts";
+import { foldDeltas } from "../store/backlog.ts";
+import { expireDeadlines } from "../store/cancels.ts";
+import { closeBranch } from "../store/joins.ts";
+import { endTrace, rootOf } from "../store/traces.ts";
+import { expiredWaits } from "../store/waits.ts";
+import { type Wake, wake } from "../store/wake.ts";
+import { afterEnd, publishIn, type Settling, settleLapsed } from "./settle.ts";
+
+/** What every worker does for all, once a second: whoever comes first does it, the others find nothing. */
+export async function upkeep(settling: Settling): Promise<void> {
+  await settleLapsed(settling);
+  await expireMessages(settling);
+  await expireWaits(settling);
+  await foldDeltas(settling.sql);
+}
+
+/** Ends messages whose time to live is over while they wait. Those under way are ended by their worker. */
+async function expireMessages(settling: Settling): Promise<void> {
+  const news: Wake = { roles: [], traces: [], flows: [] };
+  await settling.sql.begin(async (tx) => {
+    const ids = await expireDeadlines(tx, 500);
+    if (ids.length === 0) return;
+    const failure = recordOf(new Failure("expired", "its time to live was over before it was begun"));
+    const verdict = { status: "expired", delayMs: 0, failure, why: null } as const;
+    const waiting = await takeOut(tx, ids);
+    if (waiting.length === 0) return;
+    await endBadly(
+      tx,
+      waiting.map((message) => ({ ...verdict, message, was: message.was, worker: null, claimedAt: null })),
+    );
+    for (const message of waiting) {
+      await afterEnd(tx, message, { verdict, settling, news });
+      news.traces.push(message.traceId);
+    }
+  });
+  if (news.traces.length > 0) await wake(settling.sql, news);
+}
+
+/** Goes on without the answer that did not come. */
+async function expireWaits({ sql }: Settling): Promise<void> {
+  const news: Wake = { roles: [], traces: [], flows: [] };
+  await sql.begin(async (tx) => {
+    for (const { next, onExpiry, traceId, messageId } of await expiredWaits(tx, 100)) {
+      news.traces.push(traceId);
+      if (onExpiry) {
+        await publishIn(tx, [onExpiry], news);
+        continue;
+      }
+      const failure = recordOf(new Failure("expired", "nobody answered in time"));
+      if (next.joinId === null) await endTrace(tx, await rootOf(tx, messageId), { failure });
+      else await closeBranch(tx, next.joinId, 0);
+    }
+  });
+  if (news.traces.length > 0) await wake(sql, news);
+}

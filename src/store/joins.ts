@@ -1,0 +1,45 @@
+import { jsonText, type Sql } from "./database.ts";
+import type { Draft } from "./messages.ts";
+
+/** How one branch of a join ended. */
+export type Branch = {
+  to: string; // service.role
+  key: string;
+  status: "done" | "dead" | "expired" | "cancelled";
+  result: unknown;
+  failure: unknown;
+};
+
+/** Opens a join of `open` branches, whose last one publishes `next`. Answers its id. */
+export async function openJoin(
+  tx: Sql,
+  { parentId, open, next }: { parentId: string; open: number; next: Draft },
+): Promise<string> {
+  const [join] = await tx<{ id: string }[]>`
+    insert into bus_joins (parent_id, open, next) values (${parentId}, ${open}, ${jsonText(next)}::text::jsonb)
+    returning id`;
+  if (!join) throw new Error("an insert answers its row");
+  return join.id;
+}
+
+/**
+ * Counts a message of a join as ended, and `more` that follow from it. When none is open any more the join is gone, and
+ * what it publishes is answered. Two branches that end at one time wait for each other here.
+ */
+export async function closeBranch(tx: Sql, joinId: string, more: number): Promise<Draft | null> {
+  const [join] = await tx<{ open: number; next: Draft }[]>`
+    update bus_joins set open = open + ${more} - 1 where id = ${joinId} returning open, next`;
+  if (join?.open !== 0) return null;
+  await tx`delete from bus_joins where id = ${joinId}`;
+  return join.next;
+}
+
+/** How the branches of a join ended: of each, the last message. */
+export async function branchesOf(tx: Sql, joinId: string): Promise<Branch[]> {
+  return tx<Branch[]>`
+    select m.service || '.' || m.role as "to", m.idempotency_key as key, e.status, e.result, e.failure
+    from bus_messages m join bus_ends e on e.message_id = m.id
+    where m.join_id = ${joinId}
+      and not exists (select from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id)
+    order by m.id`;
+}

@@ -1,0 +1,317 @@
+import { jsonText, type Part, part, type Sql } from "./database.ts";
+import { type Claimed, type Draft, type Flow, messageColumns, storing, wantedOf } from "./messages.ts";
+
+/** An attempt that ended well. */
+export type Done = {
+  message: Claimed;
+  result: unknown;
+  answer: unknown; // ends the trace; null: it goes on
+  next: Draft[];
+  records: Fact[];
+};
+
+/** A fact to append with a settlement: an event of the role's own kind. */
+export type Fact = { kind: string; data: Record<string, unknown> };
+
+export type Asked = Flow & { low: string }; // nothing below this seq is worth a look
+
+export type Round = {
+  worker: string;
+  done: Done[];
+  freed: string[]; // tokens of leases of which nothing is left
+  asked: Asked[];
+  perFlow: number; // the most that is looked at of each
+  limit: number;
+  leaseMs: number;
+};
+
+/** A claimed message, and its place in the queue. */
+export type Taken = Claimed & { seq: string; leftMs: number | null }; // leftMs: of its time to live
+
+/**
+ * One round of a worker, in one statement and one commit: settles what was done, and takes up to `limit` of the due
+ * messages of the flows it asks for, higher priorities first and one of each tenant in turn. Answers those, and the ids
+ * of what could not be settled because its lease is gone: nothing of it was written.
+ */
+export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lost: string[] }> {
+  const { done } = round;
+  const claims = round.limit > 0 && round.asked.length > 0;
+  const rows = await sql<(Taken & { what: string })[]>`
+    with ${settling(round)} ${done.some(({ next }) => next.length > 0) ? following(done) : empty}
+    ${done.some(({ records }) => records.length > 0) ? noting(done, round.worker) : empty}
+    ${claims ? claiming(round) : empty}
+    moved as (
+      insert into bus_deltas (lane, ready, held, done)
+      select lane, sum(ready), sum(held), sum(done)
+      from (${claims ? part`select lane, -1 as ready, 1 as held, 0 as done from taken union all` : empty}
+            select lane, 0 as ready, -1 as held, 1 as done from settled) each
+      group by lane
+    )
+    ${claims ? claimed : empty}
+    select 'lost' as what, null::bigint as seq, null::bigint as token, null as worker,
+           null::smallint as attempts,
+           null::float8 as "leftMs", e.message_id as id, ${noMessage}
+    from ends e where not exists (select from held h where h.token = e.token)`;
+  const lost = rows.filter(({ what }) => what === "lost").map(({ id }) => id);
+  return { taken: lost.length === 0 ? rows : rows.filter(({ what }) => what === "taken"), lost };
+}
+
+const empty = part``;
+
+const claimed = part`
+    select 'taken' as what, t.seq, l.token, l.worker, (t.attempts + 1)::smallint as attempts,
+           (extract(epoch from m.expires_at - bus_now()) * 1000)::float8 as "leftMs", ${messageColumns}
+    from taken t join bus_messages m on m.id = t.message_id cross join leased l
+    union all`;
+
+const noMessage = part`
+    null::integer, null, null, null::smallint, null, null, null::uuid, null::bigint, null::bigint, null::bigint, null,
+    null::smallint, null, null::timestamptz, null, null::jsonb, null::jsonb, null::timestamptz`;
+
+/** `held` is the fence: who does not hold the lease settles nothing. */
+function settling({ done, freed, worker }: Round): Part {
+  const ends = done.map(({ message }) => message);
+  return part`
+    ends as (
+      select e.token, e.message_id, e.attempts, e.lane, e.root_id, nullif(e.result, 'null') as result,
+             nullif(e.answer, 'null') as answer
+      from rows from (
+        unnest(${array(ends.map(({ token }) => token))}::bigint[]), unnest(${array(ends.map(({ id }) => id))}::bigint[]),
+        unnest(${array(ends.map(({ attempts }) => attempts))}::smallint[]),
+        unnest(${array(ends.map(({ lane }) => lane))}::integer[]),
+        unnest(${array(ends.map(({ rootId }) => rootId))}::bigint[]),
+        jsonb_array_elements(${jsonText(done.map(({ result }) => result ?? null))}::text::jsonb),
+        jsonb_array_elements(${jsonText(done.map(({ answer }) => answer ?? null))}::text::jsonb)
+      ) as e (token, message_id, attempts, lane, root_id, result, answer)
+    ),
+    held as materialized (
+      select token, claimed_at from bus_leases
+      where token = any (array(select token from ends)) and worker = ${worker}
+      for update
+    ),
+    settled as (
+      insert into bus_attempts (message_id, attempts, lane, status, token, worker, claimed_at, result)
+      select e.message_id, e.attempts, e.lane, 'done', e.token, ${worker}, h.claimed_at, e.result
+      from ends e join held h using (token)
+      returning message_id, lane
+    ),
+    answered as (
+      insert into bus_trace_ends (root_id, status, answer)
+      select e.root_id, 'done', e.answer from ends e join held h using (token)
+      where e.answer is not null
+      on conflict do nothing
+    ),
+    freed as (
+      delete from bus_leases where token = any (${array(freed)}::bigint[]) and worker = ${worker}
+    ),`;
+}
+
+/** The messages that follow. A trace that was called off goes nowhere. */
+function following(done: Done[]): Part {
+  const drafts = done.flatMap(({ next }) => next);
+  return part`
+    ${wantedOf(drafts)},
+    allowed as (
+      select w.* from wanted w join settled s on s.message_id = w."parentId"
+      where not exists (select from bus_cancels c where c.root_id = w."rootId")
+    ),
+    ${storing},`;
+}
+
+function noting(done: Done[], worker: string): Part {
+  const facts = done.flatMap(({ message, records }) => factRows(message, records));
+  return part`
+    noted as (
+      ${insertFacts(facts, worker)}
+      where f.message_id in (select message_id from settled)
+    ),`;
+}
+
+/** Facts of one message as rows for insertFacts. */
+export function factRows(message: Claimed, facts: Fact[]) {
+  return facts.map(({ kind, data }) => ({
+    kind,
+    service: message.service,
+    role: message.role,
+    shard: message.shard,
+    tenant: message.tenant,
+    intent: message.intent,
+    trace_id: message.traceId,
+    message_id: message.id,
+    idempotency_key: message.idempotencyKey,
+    attempts: message.attempts,
+    agent_id: message.assignment?.agent_id ?? null,
+    agent_version: message.assignment?.agent_version ?? null,
+    canary: message.assignment?.canary ?? false,
+    details: data,
+  }));
+}
+
+/** An insert whose `f` may still be restricted. */
+export function insertFacts(rows: ReturnType<typeof factRows>, worker: string | null): Part {
+  return part`
+      insert into bus_facts (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+                             attempts, worker, agent_id, agent_version, canary, details)
+      select kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+             attempts, ${worker}, agent_id, agent_version, canary, details
+      from jsonb_to_recordset(${jsonText(rows)}::text::jsonb) as f(
+        kind text, service text, role text, shard smallint, tenant text, intent text, trace_id uuid, message_id bigint,
+        idempotency_key text, attempts smallint, agent_id text, agent_version text, canary boolean, details jsonb)`;
+}
+
+function claiming({ asked, perFlow, limit, worker, leaseMs }: Round): Part {
+  return part`
+    next as materialized (
+      select r.place, f.priority, r.turn, r.seq
+      from unnest(${array(asked.map(({ lane }) => lane))}::integer[], ${array(asked.map((one) => one.priority))}::smallint[],
+                  ${asked.map(({ tenant }) => tenant)}::text[], ${array(asked.map(({ low }) => low))}::bigint[])
+             as f (lane, priority, tenant, low)
+      cross join lateral (
+        select each.place, each.seq, row_number() over (order by each.seq) as turn
+        from (
+          select b.ctid as place, b.seq from bus_ready b
+          where b.lane = f.lane and b.priority = f.priority and b.tenant = f.tenant and b.seq >= f.low
+          order by b.seq
+          limit ${perFlow}
+        ) each
+      ) r
+      order by f.priority desc, r.turn, r.seq
+      limit ${limit}
+    ),
+    taken as materialized (
+      delete from bus_ready b
+      where b.ctid = any (array(
+        select b.ctid from bus_ready b where b.ctid = any (array(select place from next)) for update skip locked))
+      returning b.lane, b.seq, b.message_id, b.attempts
+    ),
+    leased as materialized (
+      insert into bus_leases (worker, message_ids, attempts, lanes, until)
+      select ${worker}, array_agg(message_id), array_agg((attempts + 1)::smallint), array_agg(lane),
+             bus_now() + ${leaseMs} * interval '1 millisecond'
+      from taken
+      having count(*) > 0
+      returning token, worker
+    ),`;
+}
+
+/** An array of numbers as the server reads it; cheaper than leaving each element to the driver. */
+function array(numbers: (number | string)[]): string {
+  return `{${numbers.join(",")}}`;
+}
+
+/** Prolongs the leases that are still held. Answers the tokens that are. */
+export async function extend(
+  sql: Sql,
+  { worker, tokens, leaseMs }: { worker: string; tokens: string[]; leaseMs: number },
+): Promise<string[]> {
+  const rows = await sql<{ token: string }[]>`
+    update bus_leases set until = bus_now() + ${leaseMs} * interval '1 millisecond'
+    where token = any (${array(tokens)}::bigint[]) and worker = ${worker}
+    returning token`;
+  return rows.map(({ token }) => token);
+}
+
+/**
+ * Locks a lease for the settlement of one of its messages. False: it is no longer held, or the attempt has ended, so
+ * nothing may be settled.
+ */
+export async function hold(tx: Sql, message: Claimed): Promise<{ claimedAt: string } | null> {
+  const [held] = await tx<{ claimedAt: string }[]>`
+    select claimed_at::text as "claimedAt" from bus_leases l
+    where token = ${message.token} and worker = ${message.worker}
+      and not exists (select from bus_attempts a
+                      where a.message_id = ${message.id} and a.attempts = ${message.attempts})
+    for update of l`;
+  return held ?? null;
+}
+
+/** Messages of these roles whose lease ran out, locked with their lease, so that they can be settled as lost. */
+export async function lapsed(tx: Sql, roles: string[], limit: number): Promise<Lost[]> {
+  return tx<Lost[]>`
+    with gone as materialized (
+      select token, worker, claimed_at, message_ids, attempts from bus_leases
+      where until <= bus_now()
+      order by token
+      limit ${limit}
+      for update skip locked
+    ),
+    swept as (
+      delete from bus_leases l using gone g
+      where l.token = g.token and not exists (
+        select from unnest(g.message_ids, g.attempts) as h (id, attempts)
+        where not exists (select from bus_attempts a where a.message_id = h.id and a.attempts = h.attempts))
+    )
+    select ${messageColumns}, h.attempts, g.token, g.worker, g.claimed_at::text as "claimedAt"
+    from gone g
+    cross join lateral unnest(g.message_ids, g.attempts) as h (id, attempts)
+    join bus_messages m on m.id = h.id
+    where m.service || '.' || m.role = any (${roles}::text[])
+      and not exists (select from bus_attempts a where a.message_id = h.id and a.attempts = h.attempts)`;
+}
+
+export type Lost = Claimed & { claimedAt: string };
+
+/** Who has due messages on these lanes: found by hopping from tenant to tenant. */
+export async function flowsOn(sql: Sql, lanes: number[]): Promise<Flow[]> {
+  return sql<Flow[]>`
+    select heads.lane, heads.priority, heads.tenant
+    from unnest(${array(lanes)}::integer[]) as l (id)
+    cross join lateral (
+      with recursive head as (
+        (select lane, priority, tenant from bus_ready where lane = l.id order by priority desc, tenant, seq limit 1)
+        union all
+        select found.lane, found.priority, found.tenant
+        from head cross join lateral (
+          (select lane, priority, tenant from bus_ready b
+           where b.lane = head.lane and b.priority = head.priority and b.tenant > head.tenant
+           order by b.tenant, b.seq limit 1)
+          union all
+          (select lane, priority, tenant from bus_ready b
+           where b.lane = head.lane and b.priority < head.priority
+           order by b.priority desc, b.tenant, b.seq limit 1)
+          limit 1
+        ) found
+      )
+      select * from head
+    ) heads`;
+}
+
+/** Where the queue's order is settled: `seq` is the last one drawn, `next` and `oldest` bound the open transactions. */
+export async function watermark(sql: Sql): Promise<{ seq: string; next: string; oldest: string }> {
+  const [mark] = await sql<{ seq: string; next: string; oldest: string }[]>`
+    select s.last_value as seq, pg_snapshot_xmax(now.snapshot)::text as next, pg_snapshot_xmin(now.snapshot)::text as oldest
+    from bus_ids s cross join (select pg_current_snapshot() as snapshot) now`;
+  if (!mark) throw new Error("a sequence has one row");
+  return mark;
+}
+
+/** Makes due what has become due on these lanes. Answers where, and how long until the next is, in milliseconds. */
+export async function promote(sql: Sql, lanes: number[]): Promise<{ flows: Flow[]; nextMs: number | null }> {
+  const rows = await sql<{ lane: number | null; priority: number; tenant: string; nextMs: number | null }[]>`
+    with due as (
+      delete from bus_delayed d
+      where d.ctid = any (array(
+        select d.ctid from unnest(${array(lanes)}::integer[]) as l (id)
+        cross join lateral (
+          select ctid from bus_delayed where lane = l.id and due_at <= bus_now() order by due_at limit 1000
+          for update skip locked
+        ) d))
+      returning *
+    ),
+    readied as (
+      insert into bus_ready (lane, priority, tenant, message_id, attempts)
+      select lane, priority, tenant, message_id, attempts from due order by due_at, message_id
+    ),
+    moved as (
+      insert into bus_deltas (lane, ready, delayed) select lane, count(*), -count(*) from due group by lane
+    )
+    select lane, priority, tenant, null::float8 as "nextMs" from due group by lane, priority, tenant
+    union all
+    select null, null, null, greatest(0, extract(epoch from min(n.due_at) - bus_now()) * 1000)::float8
+    from unnest(${array(lanes)}::integer[]) as l (id)
+    cross join lateral (
+      select due_at from bus_delayed where lane = l.id and due_at > bus_now() order by due_at limit 1
+    ) n`;
+  const flows = rows.flatMap(({ lane, priority, tenant }) => (lane === null ? [] : [{ lane, priority, tenant }]));
+  return { flows, nextMs: rows.find(({ lane }) => lane === null)?.nextMs ?? null };
+}

@@ -1,0 +1,26 @@
+import type { Database } from "../../src/store/database.ts";
+import { declareRoles } from "../../src/store/lanes.ts";
+import { flowsOn, step, type Taken } from "../../src/store/leases.ts";
+
+/** Makes roles known, as a worker that plays them would. */
+export async function declare(sql: Database, ...roles: string[]): Promise<void> {
+  await declareRoles(
+    sql,
+    roles.map((role) => ({ role, shards: null, ordered: false })),
+  );
+}
+
+/** Takes due messages of these roles, as a worker would. */
+export async function claim(
+  sql: Database,
+  { roles, worker = "w1", limit, leaseMs }: { roles: string[]; worker?: string; limit: number; leaseMs: number },
+): Promise<Taken[]> {
+  const lanes = await sql<{ id: number }[]>`select id from bus_lanes where service || '.' || role = any (${roles})`;
+  const flows = await flowsOn(
+    sql,
+    lanes.map(({ id }) => id),
+  );
+  const asked = flows.map((flow) => ({ ...flow, low: "0" }));
+  return (await step(sql, { worker, done: [], freed: [], asked, perFlow: limit, limit, leaseMs })).taken;
+}
+
