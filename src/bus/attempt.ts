@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
@@ -20,15 +21,27 @@ export type Workshop = Settling & {
   later(delayMs: number): void;
 };
 
-/** An attempt under way. `settled` never rejects; `abort` reaches the handler's signal. */
-export type Attempt = { message: Taken; settled: Promise<void>; abort(reason: Failure): void };
+/**
+ * An attempt under way. `settled` never rejects; false: we could not settle it, and its lease must run out. `abort`
+ * reaches the handler's signal.
+ */
+export type Attempt = { message: Taken; settled: Promise<boolean>; abort(reason: Failure): void };
 
 /** Hands a claimed message to its handler and settles what comes of it. */
 export function attempt(handler: AnyHandler, message: Taken, shop: Workshop): Attempt {
   const control = new AbortController();
-  const overTime = setTimeout(() => control.abort(tooLong(message, shop)), Math.min(shop.attemptMs, message.leftMs ?? Infinity));
+  const overTime = setTimeout(
+    () => control.abort(tooLong(message, shop)),
+    Math.min(shop.attemptMs, message.leftMs ?? Infinity),
+  );
   const settled = carryOut(handler, message, { shop, signal: control.signal })
-    .catch((error) => shop.log.warn({ ...factsOf(message), reason: asFailure(error).message }, "attempt not settled"))
+    .then(
+      () => true,
+      (error) => {
+        shop.log.warn({ ...factsOf(message), reason: asFailure(error).message }, "attempt not settled");
+        return asFailure(error).code === "lease_lost";
+      },
+    )
     .finally(() => clearTimeout(overTime));
   return { message, settled, abort: (reason) => control.abort(reason) };
 }
@@ -61,7 +74,7 @@ async function carryOut(
     if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
     const outcome = await unlessAborted(signal, () => handle(handler, message, tools));
     if (isPlain(message, { outcome, staged })) await shop.settle(await doneOf(shop.sql, message, { outcome, records }));
-    else await settleDone(shop, message, { outcome, staged, records });
+    else await persist(() => settleDone(shop, message, { outcome, staged, records }));
   } catch (thrown) {
     const failure = asFailure(thrown);
     if (failure.code === "lease_lost") {
@@ -70,7 +83,7 @@ async function carryOut(
     }
     if (failure.code === "internal")
       shop.log.error({ trace_id: message.traceId, error: failure.cause }, failure.message);
-    const delayMs = await settleFailed(shop, message, { thrown: failure, staged, records });
+    const delayMs = await persist(() => settleFailed(shop, message, { thrown: failure, staged, records }));
     if (delayMs !== null) shop.later(delayMs);
     shop.log.info({ ...factsOf(message), code: failure.code, again_in_ms: delayMs }, "attempt failed");
   }
@@ -95,6 +108,18 @@ function unlessAborted<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     act().then(resolve, reject);
   });
+}
+
+/** Settles again while the database is away: what was done is not to be done twice because nobody wrote it down. */
+async function persist<T>(settle: () => Promise<T>, tries = 6): Promise<T> {
+  for (let n = 1; ; n += 1) {
+    try {
+      return await settle();
+    } catch (error) {
+      if (n === tries || asFailure(error).code !== "database_unavailable") throw error;
+      await pause(100 * 2 ** n);
+    }
+  }
 }
 
 function tooLong({ leftMs }: Taken, { attemptMs }: Workshop): Failure {

@@ -57,7 +57,8 @@ export function openFlows(): Flows {
       const { own, foreign } = split(lanes);
       const all = own.length > 0 ? own : foreign.filter(({ heardMs }) => nowMs - heardMs >= courtesyMs);
       turn = all.length > askedMost ? (turn + askedMost) % all.length : 0;
-      const asked = turn === 0 ? all.slice(0, askedMost) : [...all.slice(turn), ...all.slice(0, turn)].slice(0, askedMost);
+      const asked =
+        turn === 0 ? all.slice(0, askedMost) : [...all.slice(turn), ...all.slice(0, turn)].slice(0, askedMost);
       return {
         asked: asked.map((flow) => ({ ...flow, low: String(Math.min((last.get(keyOf(flow)) ?? -1) + 1, settled)) })),
         perFlow: asked.length < 2 ? limit : Math.min(limit, Math.max(8, Math.ceil((2 * limit) / asked.length))),

@@ -58,7 +58,9 @@ export async function publishAll(sql: Database, requests: Request[]): Promise<(P
   }
   const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
   if (fresh.size > 0) await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
-  return Promise.all(roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))));
+  return Promise.all(
+    roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))),
+  );
 }
 
 async function known(sql: Database, root: Root): Promise<Published | Failure> {

@@ -19,7 +19,8 @@ export async function addressOf(
   { to, key, shard }: { to: string; key: string; shard?: number | undefined },
 ): Promise<{ service: string; role: string; shard: number }> {
   const found = (await rolesOf(sql)).get(to) ?? (await rolesOf(sql, true)).get(to);
-  if (!found) throw new Failure("unknown_role", `no worker has declared the role ${to}; start one that plays it`, { to });
+  if (!found)
+    throw new Failure("unknown_role", `no worker has declared the role ${to}; start one that plays it`, { to });
   const { service, role, shards } = found;
   if (shard === undefined) return { service, role, shard: shardOf(key, shards) };
   if (Number.isInteger(shard) && shard >= 0 && shard < shards) return { service, role, shard };

@@ -8,8 +8,8 @@ import type { Flows, Lanes } from "./flows.ts";
 export type Rounds = {
   /** Settles with the next round. Rejects with `lease_lost`, or with why the database refused it. */
   settle(done: Done): Promise<void>;
-  /** A message of this lease is no longer in hand. */
-  released(token: string): void;
+  /** A message of this lease is no longer in hand. When one was not settled, the lease is left to run out. */
+  released(token: string, settled: boolean): void;
   /** Whether a round has something to do besides claiming. */
   readonly pending: boolean;
   /** One round: answers what was claimed. Throws when the database cannot be reached; nothing is forgotten then. */
@@ -27,6 +27,7 @@ export function openRounds(
   let queue: Queued[] = [];
   let freed: string[] = [];
   const inHand = new Map<string, number>(); // by token: messages that are not settled
+  const unsettled = new Set<string>(); // tokens of leases with a message that could not be
 
   async function go(free: number, lanes: Lanes): Promise<Taken[]> {
     const limit = Math.min(free, batchMost);
@@ -70,7 +71,15 @@ export function openRounds(
     }
     for (const { done, resolve, reject } of batch) {
       try {
-        const { lost } = await step(sql, { worker: name, done: [done], freed: [], asked: [], perFlow: 0, limit: 0, leaseMs });
+        const { lost } = await step(sql, {
+          worker: name,
+          done: [done],
+          freed: [],
+          asked: [],
+          perFlow: 0,
+          limit: 0,
+          leaseMs,
+        });
         if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
         resolve();
         tellOthers([done]);
@@ -93,14 +102,15 @@ export function openRounds(
         queue.push({ done, resolve, reject });
         ring();
       }),
-    released(token) {
+    released(token, settled) {
+      if (!settled) unsettled.add(token);
       const left = (inHand.get(token) ?? 1) - 1;
       if (left > 0) {
         inHand.set(token, left);
         return;
       }
       inHand.delete(token);
-      freed.push(token);
+      if (!unsettled.delete(token)) freed.push(token);
     },
     get pending() {
       return queue.length > 0 || freed.length > 0;

@@ -29,7 +29,11 @@ export type Settling = {
  * The follow-ups of an outcome, checked. Throws when one of them must not be published, or when the step neither goes
  * on nor answers: then nothing of the attempt was written.
  */
-export async function doneOf(sql: Database, message: Claimed, { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] }): Promise<Done> {
+export async function doneOf(
+  sql: Database,
+  message: Claimed,
+  { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] },
+): Promise<Done> {
   const { result, answer = null, next = [], wait } = outcome;
   if (next.length === 0 && !answer && !wait && message.joinId === null) {
     throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
@@ -43,10 +47,11 @@ export async function doneOf(sql: Database, message: Claimed, { outcome, records
 }
 
 /** Whether an attempt can be settled together with others, in one statement. What needs more has its own transaction. */
-export function isPlain(message: Claimed, { outcome, staged }: { outcome: Outcome<unknown>; staged: Staged[] }): boolean {
-  return (
-    staged.length === 0 && !outcome.join && !outcome.wait && message.joinId === null && message.orderKey === null
-  );
+export function isPlain(
+  message: Claimed,
+  { outcome, staged }: { outcome: Outcome<unknown>; staged: Staged[] },
+): boolean {
+  return staged.length === 0 && !outcome.join && !outcome.wait && message.joinId === null && message.orderKey === null;
 }
 
 /**
@@ -68,7 +73,15 @@ export async function settleDone(
     const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
     if (waits) await openWait(tx, waits);
-    await step(tx, { worker: message.worker, done: [{ ...done, next }], freed: [], asked: [], perFlow: 0, limit: 0, leaseMs: 0 });
+    await step(tx, {
+      worker: message.worker,
+      done: [{ ...done, next }],
+      freed: [],
+      asked: [],
+      perFlow: 0,
+      limit: 0,
+      leaseMs: 0,
+    });
     addFlows(news, next);
     // Behind a join or a wait, one message will follow: the branch is as long as it was.
     const more = joined || waits ? 1 : next.length;
@@ -127,7 +140,13 @@ export async function settleLapsed(settling: Settling, limit = 20): Promise<numb
     const verdicts = messages.map((message) => ({ message, verdict: verdictOf(settling, message, failure) }));
     await endBadly(
       tx,
-      verdicts.map(({ message, verdict }) => ({ ...verdict, message, was: "held" as const, worker: message.worker, claimedAt: message.claimedAt })),
+      verdicts.map(({ message, verdict }) => ({
+        ...verdict,
+        message,
+        was: "held" as const,
+        worker: message.worker,
+        claimedAt: message.claimedAt,
+      })),
     );
     for (const { message, verdict } of verdicts) {
       await afterEnd(tx, message, { verdict, settling, news });

@@ -45,7 +45,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const running = new Map<string, Attempt>(); // by message
   const flows = openFlows();
   let lanes = new Map<number, { mine: boolean; closed: boolean }>();
-  let stopping = false;
+  let stopping = false; // claims nothing more
+  let over = false; // waits for nothing more
   let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
   const rounds = openRounds(options, { flows, ring: () => ring() });
@@ -86,9 +87,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     if (!handler) throw new Failure("internal", `claimed a message of ${message.service}.${message.role}`);
     const one = attempt(handler, message, shop);
     running.set(message.id, one);
-    one.settled.finally(() => {
+    one.settled.then((settled) => {
       running.delete(message.id);
-      rounds.released(message.token);
+      rounds.released(message.token, settled);
       ring();
     });
   }
@@ -105,7 +106,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   async function loop(): Promise<void> {
     let failures = 0;
-    while (!stopping || rounds.pending) {
+    while (!over || rounds.pending) {
       const rung = new Promise<void>((resolve) => {
         ring = resolve;
       });
@@ -114,12 +115,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         const free = stopping ? 0 : concurrency - running.size;
         for (const message of await rounds.go(free, lanes)) begin(message);
         failures = 0;
-        if (stopping) continue;
-        await Promise.race([rung, pause(idleMs(), undefined, { ref: false })]);
+        if (!over) await Promise.race([rung, pause(idleMs(), undefined, { ref: false })]);
       } catch (error) {
         failures += 1;
         log.warn({ worker: name, failures, reason: asFailure(error).message }, "could not claim, trying again");
-        if (stopping && failures > 3) return; // the leases run out by themselves
+        if (over && failures > 3) return; // the leases run out by themselves
         await pause(Math.min(5000, 100 * 2 ** failures));
       }
     }
@@ -128,7 +128,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   function idleMs(): number {
     const now = performance.now();
     const lookMs = Math.max(0, lookAt - now);
-    if (running.size >= concurrency) return pollMs;
+    if (rounds.pending) return 0;
+    if (stopping || running.size >= concurrency) return pollMs;
     const nextMs = flows.nextMs(lanes, now);
     return nextMs === null ? lookMs : Math.min(nextMs, lookMs);
   }
@@ -164,7 +165,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const tokens = [...new Set(inHand.map(({ token }) => token))];
     const held = new Set(await extend(sql, { worker: name, tokens, leaseMs }));
     for (const { message, abort } of running.values()) {
-      if (tokens.includes(message.token) && !held.has(message.token)) abort(new Failure("lease_lost", "the lease ran out"));
+      if (tokens.includes(message.token) && !held.has(message.token))
+        abort(new Failure("lease_lost", "the lease ran out"));
     }
     for (const rootId of await cancelledOf(sql, [...new Set(inHand.map(({ rootId }) => rootId))])) callOff(rootId);
   }
@@ -197,6 +199,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           abort(new Failure("lease_lost", "the worker stopped"));
         }),
       ]);
+      over = true;
       ring();
       await ended;
       await beating;

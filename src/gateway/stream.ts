@@ -81,8 +81,9 @@ async function* frames(
       const trace = await traceOf(sql, traceId, tenant); // before its events: an ended trace has them all
       if (!trace) return;
       for (let events = await read(last); events.length > 0; events = await read(last)) {
-        for (const event of events) {
-          yield frame(event.kind, event, event.id);
+        for (const [n, event] of events.entries()) {
+          // Events of one id belong together: a reader who comes back with it has seen them all.
+          yield frame(event.kind, event, events[n + 1]?.id === event.id ? null : event.id);
           last = event.id;
         }
         spokeAt = performance.now();

@@ -1,6 +1,6 @@
 import type { Summary } from "../contracts/metrics.ts";
-import type { Database } from "../store/database.ts";
 import { backlogs, oldestDue } from "../store/backlog.ts";
+import type { Database } from "../store/database.ts";
 import { chosenAgents, keptCounts, messageCounts, ragNumbers } from "../store/summary.ts";
 import { aliveWorkers } from "../store/workers.ts";
 

@@ -36,8 +36,9 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
         worker text, "claimedAt" timestamptz, "delayMs" integer, failure jsonb, why text)
     ),
     ended as (
-      insert into bus_attempts (message_id, attempts, lane, status, token, worker, claimed_at, delay_ms, failure, why)
-      select id, attempts, lane, status, token, worker, "claimedAt", case status when 'retry' then "delayMs" end,
+      insert into bus_attempts (message_id, attempts, failed_id, lane, status, token, worker, claimed_at, delay_ms, failure,
+                                why)
+      select id, attempts, case status when 'dead' then nextval('bus_ids') end, lane, status, token, worker, "claimedAt", case status when 'retry' then "delayMs" end,
              nullif(failure, 'null'), why
       from e
     ),

@@ -74,7 +74,7 @@ export async function eventsOf(sql: Sql, traceId: string, after = "0"): Promise<
            attempts, worker, agent_id, agent_version, canary, details
     from bus_events
     where trace_id = ${traceId} and id > ${after}
-    order by id, message_id, kind like '%\_dead'`;
+    order by id, message_id`;
 }
 
 /**
@@ -109,7 +109,7 @@ export async function eventsInOrder(
       order by id
       fetch first (${limit}) rows with ties
     ) page
-    order by id, message_id, kind like '%\_dead'`;
+    order by id, message_id`;
 }
 
 /** The transactions that have written events and are still open. */

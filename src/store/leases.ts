@@ -1,3 +1,4 @@
+import { Failure } from "../contracts/failure.ts";
 import { jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Claimed, type Draft, type Flow, messageColumns, storing, wantedOf } from "./messages.ts";
 
@@ -51,12 +52,20 @@ export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lo
     select 'lost' as what, null::bigint as seq, null::bigint as token, null as worker,
            null::smallint as attempts,
            null::float8 as "leftMs", e.message_id as id, ${noMessage}
-    from ends e where not exists (select from held h where h.token = e.token)`;
+    from ends e where not exists (select from held h where h.token = e.token)`.catch(endedTwice);
   const lost = rows.filter(({ what }) => what === "lost").map(({ id }) => id);
   return { taken: lost.length === 0 ? rows : rows.filter(({ what }) => what === "taken"), lost };
 }
 
 const empty = part``;
+
+/** An attempt that has ended already cannot end again, whoever asks. */
+function endedTwice(error: unknown): never {
+  const { code, table } =
+    typeof error === "object" && error !== null ? (error as { code?: string; table?: string }) : {};
+  if (code !== "23505" || !table?.startsWith("bus_attempts")) throw error;
+  throw new Failure("lease_lost", "an attempt of these has ended already", { cause: error });
+}
 
 const claimed = part`
     select 'taken' as what, t.seq, l.token, l.worker, (t.attempts + 1)::smallint as attempts,
@@ -307,7 +316,7 @@ export async function promote(sql: Sql, lanes: number[]): Promise<{ flows: Flow[
     )
     select lane, priority, tenant, null::float8 as "nextMs" from due group by lane, priority, tenant
     union all
-    select null, null, null, greatest(0, extract(epoch from min(n.due_at) - bus_now()) * 1000)::float8
+    select null, null, null, extract(epoch from min(n.due_at) - bus_now())::float8 * 1000
     from unnest(${array(lanes)}::integer[]) as l (id)
     cross join lateral (
       select due_at from bus_delayed where lane = l.id and due_at > bus_now() order by due_at limit 1

@@ -88,6 +88,7 @@ create index bus_messages_join on bus_messages (join_id) where join_id is not nu
 create table bus_attempts (
   message_id bigint not null,
   attempts   smallint not null check (attempts > 0),
+  failed_id  bigint,                                   -- dead: of the event that says it failed
   event_id   bigint not null default nextval('bus_ids'),
   lane       integer not null,
   status     text not null check (status in ('done', 'retry', 'dead', 'expired', 'cancelled')),
@@ -420,7 +421,7 @@ create view bus_events with (security_invoker = true) as
   where not exists (select from bus_attempts a
                     where a.message_id = m.id and a.attempts = l.attempts[array_position(l.message_ids, m.id)])
   union all
-  select case step.what when 'acked' then a.token else a.event_id end,
+  select case step.what when 'acked' then a.token when 'failed' then coalesce(a.failed_id, a.event_id) else a.event_id end,
          case step.what when 'acked' then a.claimed_at else a.ended_at end,
          bus_event_kind(m.service, step.what), m.service, m.role, m.shard, m.tenant,
          m.intent, m.trace_id, m.id, m.idempotency_key, (a.attempts - (a.claimed_at is null)::int)::smallint, a.worker,

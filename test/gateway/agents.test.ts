@@ -24,7 +24,7 @@ describe("/api/agents", () => {
   });
   beforeEach(async () => {
     await door.world.sql`delete from registry_agents`;
-    await door.world.sql`delete from bus_events`;
+    await door.world.sql`delete from bus_facts`;
   });
   afterAll(() => door.close());
 

@@ -107,18 +107,18 @@ describe("the door", () => {
 
   test("keeps the words of what nobody foresaw in the log", async () => {
     const { world } = door;
-    await world.sql`alter table bus_traces rename to elsewhere`;
+    await world.sql`alter table bus_messages rename to elsewhere`;
 
     const reply = await post(`${door.url}/api/chat`, { message: "hi" });
-    await world.sql`alter table elsewhere rename to bus_traces`;
+    await world.sql`alter table elsewhere rename to bus_messages`;
 
     const problem = await problemOf(reply);
     expect(problem).toMatchObject({ status: 500, code: "internal" });
-    expect(JSON.stringify(problem)).not.toContain("bus_traces");
+    expect(JSON.stringify(problem)).not.toContain("bus_messages");
     const line = world.log.lines.find(({ level }) => level === "error");
     expect(line?.fact).toMatchObject({
       trace_id: problem.trace_id,
-      err: { message: expect.stringContaining("bus_traces") },
+      err: { message: expect.stringContaining("bus_messages") },
     });
   });
 

@@ -8,7 +8,7 @@ import type { Answer } from "../../src/contracts/message.ts";
 import { RoutePolicies } from "../../src/contracts/policy.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../../src/gateway/server.ts";
 import { stage } from "../../src/store/artifacts.ts";
-import { type Claimed } from "../../src/store/messages.ts";
+import type { Claimed } from "../../src/store/messages.ts";
 import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 

@@ -33,7 +33,7 @@ describe("a stream", () => {
 
   test("reads no further than its reader: a slow one holds a page, not the trace", async () => {
     await door.world.sql`
-      insert into bus_events (kind, trace_id, tenant, details)
+      insert into bus_facts (kind, trace_id, tenant, details)
       select 'chat_status', ${message.traceId}, 'local', jsonb_build_object('text', repeat('x', 1000))
       from generate_series(1, 5000)`;
     const stream = feed.open({ traceId: message.traceId, tenant: "local", after: "0" });

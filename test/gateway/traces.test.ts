@@ -135,7 +135,7 @@ describe("/api/traces", () => {
     test("brings many events in pages, each once", async () => {
       const message = await begin();
       await door.world.sql`
-        insert into bus_events (kind, trace_id, tenant)
+        insert into bus_facts (kind, trace_id, tenant)
         select 'chat_status', ${message.traceId}, 'local' from generate_series(1, 450)`;
       await finish(door.world, message);
 

@@ -8,9 +8,9 @@ import type { Answer, Citation } from "../../src/contracts/message.ts";
 import { Summary } from "../../src/contracts/metrics.ts";
 import { summarise } from "../../src/ops/summary.ts";
 import { stage } from "../../src/store/artifacts.ts";
-import { type Claimed } from "../../src/store/messages.ts";
-import { claim } from "../support/bus.ts";
+import type { Claimed } from "../../src/store/messages.ts";
 import { beat } from "../../src/store/workers.ts";
+import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const citation: Citation = { document_id: "d", title: "t", section: "s", span: [0, 1], quote: "q" };
@@ -166,7 +166,7 @@ describe("the summary", () => {
     await beat(world.sql, { id: "w1", kind: "worker", roles: ["chat.ask"], facts: { running: 0 } });
     expect((await look()).workers).toMatchObject([{ id: "w1", kind: "worker", roles: ["chat.ask"] }]);
 
-    await world.sql`update bus_events set at = at - interval '25 hours'`;
+    await world.sql`update bus_attempts set ended_at = ended_at - interval '25 hours'`;
     await world.moveClock(25 * 3600);
 
     const { totals, workers } = await look();

@@ -100,7 +100,7 @@ describe("claims and leases", () => {
     expect(await settle({ ...held, token: "999999" })).toEqual({ taken: [], lost: [held.id] });
     expect(await settle(held, "w2")).toEqual({ taken: [], lost: [held.id] });
     expect(await settle(held)).toEqual({ taken: [], lost: [] });
-    await expect(settle(held)).rejects.toMatchObject({ code: "23505" });
+    await expect(settle(held)).rejects.toMatchObject({ code: "lease_lost" });
     expect(await world.sql.begin((tx) => hold(tx, held))).toBe(null);
   });
 
