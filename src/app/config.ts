@@ -169,6 +169,11 @@ export function sandboxEnvironment(rest: Record<string, string>): Record<string,
   return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 
+/** For a sandbox worker that is tried out: where programs are and which limits hold. */
+export function kitEnvironment({ configDir }: Config): Record<string, string> {
+  return { PATH: searchPath(), CONFIG_DIR: configDir };
+}
+
 function environmentWithFile(): Record<string, string | undefined> {
   if (existsSync(".env")) process.loadEnvFile(".env");
   return process.env;

@@ -5,3 +5,7 @@ limits has the shape of a profile in sandbox_limits.json; what it leaves out com
 
 Exit codes: 0 carried out, whatever the command's own end, 2 the request is wrong, 69 this machine cannot isolate,
 70 a bug, 78 wrong configuration. With --keep-open: 0 all were carried out, else the code of the last that was not.`;
+
+/** What `dagent sandbox kit --help` says besides its options. */
+export const kitHelp = `
+Exit codes: 0 all were contained, 1 one was not, 69 a part could not be run (no kit, no sandbox), 78 wrong configuration.`;

@@ -5,7 +5,7 @@ import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
 import { agentExamples, agentFields } from "./fields.ts";
-import { execHelp } from "./help.ts";
+import { execHelp, kitHelp } from "./help.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
@@ -55,6 +55,17 @@ sandbox
   .addHelpText("after", execHelp)
   .action(async (options) => {
     await (await import("./commands/exec.ts")).exec(options);
+  });
+sandbox
+  .command("kit")
+  .description("try hostile programs, ours and those of a kit, and say which were contained")
+  .argument("[program...]", "only these; default: all")
+  .option("--json", "print JSON, for programs")
+  .option("--kit <folder>", "of strangers' programs", "../shared/sandbox-kit")
+  .option("--plain <uid>", "the plain user to be as well, when called as root", "65534")
+  .addHelpText("after", kitHelp)
+  .action(async (programs: string[], options) => {
+    await (await import("./commands/kit.ts")).kit(programs, options);
   });
 command("migrate", "bring the database to the newest schema").action(async (options) => {
   await (await import("./commands/migrate.ts")).migrateDatabase(options);

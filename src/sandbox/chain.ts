@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import type { Limits } from "../contracts/limits.ts";
+import { boxProcesses } from "./cgroup1.ts";
 import type { Folder } from "./folder.ts";
 import type { Program } from "./programs.ts";
 import { quote, quoteAll } from "./quote.ts";
@@ -76,22 +77,26 @@ export function hostCommand({ tools, folder, limits, programs, uid, join }: BoxP
       .flatMap(({ shown }) => shown)
       .map(({ from, to }) => quoteAll([tools.mount, "--rbind", from, `${folder.opt}${to.slice("/opt".length)}`])),
     "cd /",
-    `exec ${quoteAll([tools.env, "-i", ...(uid === null ? [] : [tools.setpriv, ...asUser]), tools.bwrap, "--args", String(fds.args), "--", ...boxCommand(limits, join.length > 0)])}`,
+    `exec ${quoteAll([
+      ...[tools.env, "-i", ...(uid === null ? [] : [tools.setpriv, ...asUser])],
+      ...[tools.prlimit, ...processLimits(limits, join.length > 0), "--"],
+      ...[tools.bwrap, "--args", String(fds.args), "--", "/bin/sh"],
+    ])}`,
   ];
   return [tools.unshare, ...(uid === null ? ["-r"] : []), "-m", "--", "/bin/sh", "-c", script.join("\n")];
 }
 
-/** The box's first program: a shell that reads the steps from its control file, under the limits of every process. */
-function boxCommand({ size, process }: Limits, counted: boolean): string[] {
+/**
+ * The limits of every process, laid before bwrap: its first process is the box's first one, which a program may write to,
+ * and a user namespace takes its own limit of processes from whoever makes it.
+ */
+function processLimits({ size, process }: Limits, counted: boolean): string[] {
   const both = (name: string, value: number) => `--${name}=${value}:${value}`;
   return [
-    "prlimit",
     both("core", 0),
     both("fsize", size.file_bytes),
     both("nofile", process.open_files),
-    ...(counted ? [] : [both("nproc", process.pids + 2)]), // bwrap and the shell are counted with them
-    "--",
-    "/bin/sh",
+    ...(counted ? [] : [both("nproc", process.pids + boxProcesses)]),
   ];
 }
 

@@ -2,7 +2,7 @@ import type { Limits } from "../contracts/limits.ts";
 import type { ViolationReason } from "../contracts/sandbox.ts";
 import type { Box, DiskUse } from "./box.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { readTree } from "./tree.ts";
+import { countTasks, readTree } from "./tree.ts";
 
 /** A limit that was broken: what it is, and what was seen. */
 export type Violation = { reason: ViolationReason; limit: number | string; observed: number | string };
@@ -40,12 +40,13 @@ export function judge({ time, size, process, network }: Limits, reading: Reading
 export type Watch = {
   broken: Violation[]; // in the order they were seen, each reason once
   cpuMs(): number | null; // so far
-  look(): void; // now, and not only when it is time
+  look(): void; // at the end of a step, and not only when it is time
   report(violation: Violation): void; // a limit that somebody else saw broken
   close(): void; // looks no more
 };
 
 const lookMs = { counted: 20, uncounted: 50 }; // an account is one file; adding up processes is many
+const countMs = 3; // where nobody notes a process that was refused: a bomb comes to its limit and is gone in 10 ms
 
 /** Begins to watch. The clock of the run starts here. */
 export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null; limits: Limits }): Watch {
@@ -63,14 +64,31 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
   }
   const looking = setInterval(look, cgroup ? lookMs.counted : lookMs.uncounted);
   const alarm = setTimeout(look, limits.time.wall_ms);
+  let counting = cgroup ? undefined : setTimeout(count, countMs);
+
+  /** At the limit is over it: the next one was, or would be, refused. Takes no more than a tenth of the time. */
+  function count(): void {
+    const before = performance.now();
+    countNow(limits.process.pids);
+    counting = setTimeout(count, Math.max(countMs, 10 * (performance.now() - before)));
+  }
+  function countNow(most: number): void {
+    if (closed || box.isEnded()) return;
+    const observed = countTasks(box.pid, most);
+    if (observed >= most) report({ reason: "pids", limit: limits.process.pids, observed });
+  }
   return {
     broken,
-    look,
+    look() {
+      look();
+      if (!cgroup) countNow(limits.process.pids - 1); // the step's own process has gone
+    },
     report,
     cpuMs: () => read(box, cgroup, beganAt).cpuMs,
     close() {
       closed = true;
       clearInterval(looking);
+      clearTimeout(counting);
       clearTimeout(alarm);
     },
   };

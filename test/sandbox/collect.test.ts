@@ -8,7 +8,7 @@ describe.skipIf(!boxes.ground)(`what comes back ${boxes.title}`, () => {
   test("takes plain files only, and says why it left the others", async () => {
     const { files, skipped } = await boxes.run({
       steps: [
-        "mkdir out; cd out; echo plain > a; ln -s /etc/passwd link; ln -s /etc folder; echo twice > b; ln b c; mkfifo fifo; printf x > 'new\nline'",
+        "mkdir out; cd out; echo plain > a; ln -s /etc/passwd link; ln -s /etc folder; echo twice > b; ln b c; mkfifo fifo; printf x > 'new\nline'; printf x > $(printf '\\377')",
       ],
       collect: ["out"],
     });
@@ -21,6 +21,7 @@ describe.skipIf(!boxes.ground)(`what comes back ${boxes.title}`, () => {
       "out/folder": "a symbolic link",
       "out/link": "a symbolic link",
       "out/new\uFFFDline": "has a name that is not plain text",
+      "out/\uFFFD": "has a name that is not plain text",
     });
   });
 
@@ -32,6 +33,21 @@ describe.skipIf(!boxes.ground)(`what comes back ${boxes.title}`, () => {
 
     expect(files).toEqual([]);
     expect(skipped.map(({ why }) => why)).toEqual(["out is not a folder", "up is not a folder"]);
+  });
+
+  test("stops looking once a limit is broken and enough is listed", async () => {
+    const { files, skipped, reason } = await boxes.run({
+      profile: "node",
+      steps: [["node", "-e", 'fs.mkdirSync("out"); for (let i = 0; i < 15000; i++) fs.writeFileSync("out/" + i, "")']],
+      collect: ["out"],
+      limits: { size: { artifact_files: 10 } },
+    });
+
+    expect({ files: files.length, skipped: skipped.length, reason }).toEqual({
+      files: 10,
+      skipped: 200,
+      reason: "artifact",
+    });
   });
 
   test("measures before it reads: a file with a hole of a terabyte stays where it is", async () => {

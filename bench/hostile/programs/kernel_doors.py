@@ -1,0 +1,21 @@
+# doors with a long history of holes
+from box import *
+buffer = ctypes.create_string_buffer(256)
+refused("io_uring_register", call((427, 427), -1, 0, buffer, 1))
+refused("io_uring_enter", call((426, 426), 0, 0, 0, 0, 0, 0))
+refused("userfaultfd for users", call((323, 282), 1))
+must_fail("/dev/userfaultfd", lambda: os.open("/dev/userfaultfd", os.O_RDWR))
+for command in (5, 6, 18, 28):
+    refused(f"bpf {command}", call((321, 280), command, buffer, 120))
+refused("memfd_secret", call((447, 447), 0))
+refused("fanotify", call((300, 262), 0, 0))
+refused("name_to_handle_at", call((303, 264), -100, ctypes.c_char_p(b"/"), buffer, buffer, 0))
+refused("syslog", call((103, 116), 3, buffer, 255))
+refused("quotactl", call((179, 60), 0x800007 << 8, 0, 0, buffer))
+refused("acct", call((163, 89), 0))
+refused("vhangup", call((153, 58)))
+refused("perf counter of all", call((298, 241), (ctypes.c_uint32 * 32)(1, 128), -1, 0, -1, 0))
+refused("process_madvise", call((440, 440), 3, buffer, 1, 21, 0))
+refused("move_pages", call((279, 239), 1, 0, 0, 0, 0, 0))
+refused("mbind", call((237, 235), 0, 0, 0, 0, 0, 0))
+end()
