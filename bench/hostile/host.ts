@@ -9,7 +9,8 @@ import { join } from "node:path";
 export type HostFacts = {
   pid: number; // a process that must live on
   port: number; // a server on loopback that must hear nothing
-  folder: string; // holds `secret`, `socket`, and `open`, in which anybody may write
+  folder: string; // holds `secret`, `socket`, `open`, in which anybody may write, and `shown`
+  root: boolean; // whether the files are root's
   secret: string; // must appear nowhere; it is in this process's environment and in a file
   marker: string; // a number that no other process has among its arguments
   name: string;
@@ -32,6 +33,19 @@ export async function watchHost(): Promise<HostWatch> {
   mkdirSync(join(folder, "open"));
   chmodSync(join(folder, "open"), 0o777);
 
+  const shown = join(folder, "shown");
+  for (const [path, mode] of [
+    [shown, 0o755],
+    [join(shown, "open"), 0o777],
+    [join(shown, "closed"), 0o700],
+  ] as const) {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  }
+  writeFileSync(join(shown, "plain"), "plain");
+  chmodSync(join(shown, "plain"), 0o666);
+  writeFileSync(join(shown, "root-only"), secret, { mode: 0o600 });
+
   let touched = 0;
   const servers = [createServer(), createServer(), createServer()] as const;
   for (const server of servers) {
@@ -51,6 +65,7 @@ export async function watchHost(): Promise<HostWatch> {
     pid: canary.pid ?? 0,
     port: typeof address === "object" && address ? address.port : 0,
     folder,
+    root: process.getuid?.() === 0,
     secret,
     marker,
     name: hostname(),
@@ -62,8 +77,11 @@ export async function watchHost(): Promise<HostWatch> {
       return [
         touched > 0 ? "a server of the host was reached" : "",
         isGone(canary) ? "a process of the host was ended" : "",
-        readdirSync(join(folder, "open")).length > 0 ? "a folder of the host was written to" : "",
+        [join(folder, "open"), join(shown, "open")].some((each) => readdirSync(each).length > 0)
+          ? "a folder of the host was written to"
+          : "",
         readFileSync(join(folder, "secret"), "utf8") === secret ? "" : "a file of the host was changed",
+        readFileSync(join(shown, "plain"), "utf8") === "plain" ? "" : "a shown file was changed",
         here === facts.name ? "" : "the host has another name",
         (await outlived(marker)) ? "a process outlived its box" : "",
       ].filter(Boolean);

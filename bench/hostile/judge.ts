@@ -8,13 +8,21 @@ import { expected, type Hostile } from "./list.ts";
 const interpreters: Record<string, string> = { py: "python3", js: "node", sh: "sh" };
 
 /** The run that carries a hostile program into a box, with what it shares with others and what it is told of the host. */
-export function runOf({ program, limits = {}, collect = [] }: Hostile, folder: string, facts: HostFacts): DoorRun {
+export function runOf(
+  { program, limits = {}, collect = [], shown }: Hostile,
+  folder: string,
+  facts: HostFacts,
+): DoorRun {
   const interpreter = interpreters[program.split(".").at(-1) ?? ""] ?? "sh";
   const read = (name: string) => readFileSync(join(folder, name));
   return {
     argv: [interpreter, program],
     files: { [program]: read(program), "box.py": read("box.py"), "host.json": JSON.stringify(facts) },
-    limits: { ...limits, time: { wall_ms: 10_000, cpu_ms: 8000, ...limits.time } },
+    limits: {
+      ...limits,
+      time: { wall_ms: 10_000, cpu_ms: 8000, ...limits.time },
+      ...(shown && { binds: [join(facts.folder, "shown")] }),
+    },
     collect,
   };
 }

@@ -59,11 +59,18 @@ export const LimitsWish = z.strictObject({
 });
 export type LimitsWish = z.infer<typeof LimitsWish>;
 
+/** A path of the host that a box may show: not all of it, and nothing over what a box has of its own. */
+const Shown = z
+  .string()
+  .regex(/^(\/[^\0/]+)+$/, "is an absolute path below the root")
+  .refine((path) => !path.split("/").some((part) => part === "." || part === ".."), "leads up")
+  .refine((path) => !/^\/(proc|sys|dev|work|box)(\/|$)/.test(path), "is a folder that a box has of its own");
+
 /** What a language needs in its box, and where its limits differ from the defaults. */
 const Profile = z.strictObject({
   ...LimitsWish.shape,
   programs: z.array(z.string().regex(/^[a-zA-Z0-9][\w.+-]*$/, "is the name of a program, without a folder")), // without them a worker does not offer the profile
-  binds: z.array(z.string().regex(/^\/[^\0]*$/, "is an absolute path")), // host folders shown read-only at the same path
+  binds: z.array(Shown), // host folders shown read-only at the same path
   environment: z.record(z.string().regex(/^[A-Za-z_]\w*$/, "is a variable name"), z.string()),
 });
 export type Profile = z.infer<typeof Profile>;

@@ -119,12 +119,12 @@ export function bwrapArgs({ folder, programs, binds, environment }: BoxPlan): st
     ["--ro-bind", "/usr", "/usr"],
     ["/bin", "/sbin", "/lib", "/lib32", "/lib64"].flatMap(systemFolder),
     ["--ro-bind", folder.etc, "/etc", "--ro-bind", folder.opt, "/opt"],
-    binds.flatMap((path) => ["--ro-bind", path, path]),
     ["--proc", "/proc"],
     masked.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]),
     ["--dev", "/dev"],
     ["--bind", `${folder.disk}/work`, "/work", "--bind", `${folder.disk}/tmp`, "/tmp"],
     ["--bind", `${folder.disk}/shm`, "/dev/shm", "--bind", `${folder.disk}/home`, "/box"],
+    binds.flatMap((path) => ["--ro-bind", path, path]), // after the disk: one may lie in /tmp
     ["--remount-ro", "/dev", "--remount-ro", "/"],
     ["--chdir", "/work"],
     ["--info-fd", String(fds.about), "--seccomp", String(fds.filter)],

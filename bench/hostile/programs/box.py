@@ -1,4 +1,7 @@
-"""What the programs beside this one share. A line that begins with ESCAPED says that the box did not hold."""
+"""
+What the programs beside this one share. A line that begins with ESCAPED says that the box did not hold. Each stops by
+itself at a few hundred megabytes, so that a machine without a sandbox survives it.
+"""
 import ctypes
 import errno
 import json

@@ -3,7 +3,7 @@ from box import *
 end()
 files = []
 try:
-    while len(files) < 500:
+    while len(files) < 64:
         fd = os.open("/tmp/x", os.O_CREAT | os.O_WRONLY)
         os.unlink("/tmp/x")
         files.append(fd)
@@ -12,5 +12,5 @@ except OSError as error:
     print(error)
 import time
 time.sleep(0.3)
-if len(files) > 100:
+if len(files) > 32:
     print("ESCAPED", len(files) * 4, "MB")

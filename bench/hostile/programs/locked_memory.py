@@ -3,7 +3,7 @@ from box import *
 import mmap
 end()
 kept = []
-for _ in range(300):
+for _ in range(20):
     for flags in (0x2000 | 0x21, 0x21, 0x22 | 0x8000):
         try:
             block = mmap.mmap(-1, 8 << 20, flags=flags)

@@ -3,7 +3,7 @@ from box import *
 end()
 files = []
 block = bytes(1 << 20)
-while len(files) < 900:
+while len(files) < 32:
     fd = os.memfd_create("x")
     files.append(fd)
     for _ in range(8):

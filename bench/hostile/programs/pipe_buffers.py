@@ -5,7 +5,7 @@ end()
 total = 0
 pipes = []
 try:
-    while total < 2 << 30:
+    while total < 512 << 20:
         read, write = os.pipe()
         pipes.append((read, write))
         try:
@@ -23,5 +23,5 @@ try:
             os._exit(0)
 except OSError as error:
     print(error)
-if total >= 1 << 30:
+if total >= 512 << 20:
     print("ESCAPED", total >> 20, "MB in pipes")

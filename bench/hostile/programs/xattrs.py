@@ -2,7 +2,7 @@
 from box import *
 total = 0
 try:
-    for number in range(20_000):
+    for number in range(400):
         name = f"f{number}"
         open(name, "w").close()
         for index in range(50):
@@ -11,6 +11,6 @@ try:
 except OSError as error:
     print(error)
 print(total >> 20, "MB of attributes")
-if total > 300 << 20:
+if total > 256 << 20:
     through("attributes without end")
 end()
