@@ -2,12 +2,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
-import { dropStaged, type Staged, stage } from "../store/artifacts.ts";
-import { tell } from "../store/events.ts";
-import type { Done, Fact, Taken } from "../store/leases.ts";
-import { wake } from "../store/wake.ts";
+import { dropStaged } from "../store/artifacts.ts";
+import type { Done, Taken } from "../store/leases.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
 import { doneOf, isPlain, type Settling, settleDone, settleFailed } from "./settle.ts";
+import { openTools } from "./tools.ts";
 
 /** What every attempt is given: the door it settles through and the tools that do not depend on the message. */
 export type Workshop = Settling & {
@@ -25,68 +24,68 @@ export type Workshop = Settling & {
  * An attempt under way. `settled` never rejects; false: we could not settle it, and its lease must run out. `abort`
  * reaches the handler's signal.
  */
-export type Attempt = { message: Taken; settled: Promise<boolean>; abort(reason: Failure): void };
+export type Attempt = {
+  message: Taken;
+  settled: Promise<boolean>;
+  overAt: number; // by performance.now(): what takes longer than this is ended
+  abort(reason: Failure): void;
+};
 
 /** Hands a claimed message to its handler and settles what comes of it. */
 export function attempt(handler: AnyHandler, message: Taken, shop: Workshop): Attempt {
-  const control = new AbortController();
-  const overTime = setTimeout(
-    () => control.abort(tooLong(message, shop)),
-    Math.min(shop.attemptMs, message.leftMs ?? Infinity),
-  );
-  const settled = carryOut(handler, message, { shop, signal: control.signal })
-    .then(
-      () => true,
-      (error) => {
-        shop.log.warn({ ...factsOf(message), reason: asFailure(error).message }, "attempt not settled");
-        return asFailure(error).code === "lease_lost";
-      },
-    )
-    .finally(() => clearTimeout(overTime));
-  return { message, settled, abort: (reason) => control.abort(reason) };
+  const stop = openStop();
+  return {
+    message,
+    settled: carryOut(handler, message, { shop, stop }),
+    overAt: performance.now() + Math.min(shop.attemptMs, message.leftMs ?? Number.POSITIVE_INFINITY),
+    abort: stop.pull,
+  };
+}
+
+/** Ends an attempt that has taken too long, or whose message has outlived its time. */
+export function endLate({ message: { leftMs }, abort }: Attempt, { attemptMs }: Workshop): void {
+  if (leftMs !== null && leftMs <= attemptMs) abort(new Failure("expired", "its time to live is over"));
+  else abort(new Failure("attempt_timeout", `the attempt took longer than ${attemptMs} ms`));
 }
 
 async function carryOut(
   handler: AnyHandler,
   message: Taken,
-  { shop, signal }: { shop: Workshop; signal: AbortSignal },
-): Promise<void> {
-  const staged: Staged[] = [];
-  const records: Fact[] = [];
-  const tools: Tools = {
-    ...shop.tools,
-    sql: shop.sql,
-    signal,
-    async keep(artifact) {
-      signal.throwIfAborted();
-      const token = `${message.token}-${message.id}`;
-      staged.push(await stage(shop.artifactsBase, artifact, { message, token, at: shop.tools.now() }));
-    },
-    async status(text, data = {}) {
-      signal.throwIfAborted(); // an attempt that has ended has no progress
-      await tell(shop.sql, message, { what: "status", worker: shop.name, details: { text, ...data } });
-      await wake(shop.sql, { roles: [], traces: [message.traceId], flows: [] });
-    },
-    record: (kind, data) => records.push({ kind, data }),
-  };
-
+  { shop, stop }: { shop: Workshop; stop: Stop },
+): Promise<boolean> {
+  const tools = openTools(message, { shop, stop });
   try {
-    if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
-    const outcome = await unlessAborted(signal, () => handle(handler, message, tools));
-    if (isPlain(message, { outcome, staged })) await shop.settle(await doneOf(shop.sql, message, { outcome, records }));
-    else await persist(() => settleDone(shop, message, { outcome, staged, records }));
-  } catch (thrown) {
-    const failure = asFailure(thrown);
-    if (failure.code === "lease_lost") {
-      await dropStaged(staged);
-      throw failure;
+    try {
+      if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
+      const outcome = await stop.unless(handle(handler, message, tools.tools));
+      const left = tools.left();
+      if (isPlain(message, { outcome, ...left }))
+        await shop.settle(await doneOf(shop.sql, message, { outcome, ...left }));
+      else await persist(() => settleDone(shop, message, { outcome, ...left }));
+    } catch (thrown) {
+      await settleThrown(asFailure(thrown), message, { shop, left: tools.left() });
     }
-    if (failure.code === "internal")
-      shop.log.error({ trace_id: message.traceId, error: failure.cause }, failure.message);
-    const delayMs = await persist(() => settleFailed(shop, message, { thrown: failure, staged, records }));
-    if (delayMs !== null) shop.later(delayMs);
-    shop.log.info({ ...factsOf(message), code: failure.code, again_in_ms: delayMs }, "attempt failed");
+    return true;
+  } catch (error) {
+    const failure = asFailure(error);
+    shop.log.warn({ ...factsOf(message), reason: failure.message }, "attempt not settled");
+    return failure.code === "lease_lost";
   }
+}
+
+async function settleThrown(
+  failure: Failure,
+  message: Taken,
+  { shop, left }: { shop: Workshop; left: ReturnType<ReturnType<typeof openTools>["left"]> },
+): Promise<void> {
+  if (failure.code === "lease_lost") {
+    await dropStaged(left.staged);
+    throw failure;
+  }
+  if (failure.code === "internal") shop.log.error({ trace_id: message.traceId, error: failure.cause }, failure.message);
+  const delayMs = await persist(() => settleFailed(shop, message, { thrown: failure, ...left }));
+  if (delayMs !== null) shop.later(delayMs);
+  shop.log.info({ ...factsOf(message), code: failure.code, again_in_ms: delayMs }, "attempt failed");
 }
 
 async function handle(handler: AnyHandler, message: Taken, tools: Tools): Promise<Outcome<unknown>> {
@@ -94,20 +93,51 @@ async function handle(handler: AnyHandler, message: Taken, tools: Tools): Promis
   if (!payload.success) {
     throw new Failure("invalid_message", `the payload does not fit ${handler.role}: ${z.prettifyError(payload.error)}`);
   }
-  const outcome = await handler.handle({ ...message, payload: payload.data }, tools);
+  message.payload = payload.data;
+  const outcome = await handler.handle(message, tools);
   const result = handler.answers.safeParse(outcome.result);
   if (!result.success) {
     throw new Failure("internal", `${handler.role} answered a wrong shape: ${z.prettifyError(result.error)}`);
   }
-  return { ...outcome, result: result.data };
+  outcome.result = result.data;
+  return outcome;
 }
 
-/** Runs `act`, but does not wait for a handler that does not listen to its signal. */
-function unlessAborted<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    act().then(resolve, reject);
-  });
+/** The end of an attempt from outside. An AbortSignal is made only for a handler that asks: they are dear. */
+export type Stop = {
+  pull(reason: Failure): void;
+  signal(): AbortSignal;
+  check(): void; // throws the reason when it was pulled
+  /** What `work` answers, but does not wait for a handler that does not listen. */
+  unless<T>(work: Promise<T>): Promise<T>;
+};
+
+function openStop(): Stop {
+  let reason: Failure | null = null;
+  let control: AbortController | null = null;
+  let give = (_: Failure) => {};
+  return {
+    pull(why) {
+      if (reason) return;
+      reason = why;
+      control?.abort(why);
+      give(why);
+    },
+    signal() {
+      control ??= new AbortController();
+      if (reason) control.abort(reason);
+      return control.signal;
+    },
+    check() {
+      if (reason) throw reason;
+    },
+    unless: (work) =>
+      new Promise((resolve, reject) => {
+        give = reject;
+        if (reason) reject(reason);
+        work.then(resolve, reject);
+      }),
+  };
 }
 
 /** Settles again while the database is away: what was done is not to be done twice because nobody wrote it down. */
@@ -120,11 +150,6 @@ async function persist<T>(settle: () => Promise<T>, tries = 6): Promise<T> {
       await pause(100 * 2 ** n);
     }
   }
-}
-
-function tooLong({ leftMs }: Taken, { attemptMs }: Workshop): Failure {
-  if (leftMs !== null && leftMs <= attemptMs) return new Failure("expired", "its time to live is over");
-  return new Failure("attempt_timeout", `the attempt took longer than ${attemptMs} ms`);
 }
 
 function factsOf({ traceId, id, service, role, attempts }: Taken) {

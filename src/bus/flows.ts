@@ -7,7 +7,7 @@ type Waiting = Flow & { heardMs: number };
 /** The lanes of our roles. `mine`: leased to us; `closed`: nothing may be claimed there now. */
 export type Lanes = ReadonlyMap<number, { mine: boolean; closed: boolean }>;
 
-export type Wish = { asked: Asked[]; perFlow: number };
+export type Wish = { asked: Asked[]; perFlow: number; own: boolean }; // own: of lanes that are leased to us
 
 /** Where a worker looks next. No database, no clock: both are handed in. */
 export type Flows = {
@@ -60,6 +60,7 @@ export function openFlows(): Flows {
       const asked =
         turn === 0 ? all.slice(0, askedMost) : [...all.slice(turn), ...all.slice(0, turn)].slice(0, askedMost);
       return {
+        own: own.length > 0,
         asked: asked.map((flow) => ({ ...flow, low: String(Math.min((last.get(keyOf(flow)) ?? -1) + 1, settled)) })),
         perFlow: asked.length < 2 ? limit : Math.min(limit, Math.max(8, Math.ceil((2 * limit) / asked.length))),
       };

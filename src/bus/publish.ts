@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Failure } from "../contracts/failure.ts";
 import type { Intent } from "../contracts/message.ts";
 import { type Database, isStorable } from "../store/database.ts";
 import { insertRoots, knownKey, type Root, type Stored } from "../store/messages.ts";
 import { wake } from "../store/wake.ts";
 import { inFuture, inRange, mustFit, usualPriority } from "./draft.ts";
-import { addressOf, forgetRoles } from "./roles.ts";
+import { type Address, addressOf, forgetRoles } from "./roles.ts";
 
 export type Request = {
   to: string; // 'chat.ask'
@@ -46,7 +46,7 @@ export async function publish(sql: Database, request: Request): Promise<Publishe
  * and keeps no other out, unless it is of a kind that refuses the list: a shape that no request may have.
  */
 export async function publishAll(sql: Database, requests: Request[]): Promise<(Published | Failure)[]> {
-  const roots = await Promise.all(requests.map((request) => rootOf(sql, request)));
+  const roots = await rootsOf(sql, requests);
   let stored: Stored[];
   try {
     stored = await insertRoots(sql, roots);
@@ -54,7 +54,7 @@ export async function publishAll(sql: Database, requests: Request[]): Promise<(P
     // The number of shards may have become smaller since we looked.
     if (!(error instanceof Failure) || error.code !== "unknown_role") throw error;
     forgetRoles(sql);
-    stored = await insertRoots(sql, await Promise.all(requests.map((request) => rootOf(sql, request))));
+    stored = await insertRoots(sql, await rootsOf(sql, requests));
   }
   const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
   if (fresh.size > 0) await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
@@ -73,7 +73,16 @@ async function known(sql: Database, root: Root): Promise<Published | Failure> {
   });
 }
 
-async function rootOf(sql: Database, request: Request): Promise<Root> {
+async function rootsOf(sql: Database, requests: Request[]): Promise<Root[]> {
+  const roots: Root[] = [];
+  for (const request of requests) {
+    const { to, tenant, shard, shardKey } = request;
+    roots.push(rootOf(request, await addressOf(sql, { to, key: shardKey ?? tenant, shard })));
+  }
+  return roots;
+}
+
+function rootOf(request: Request, { service, role, shard }: Address): Root {
   const { to, tenant, intent, payload, traceparent, idempotencyKey, traceId } = request;
   const body = JSON.stringify(payload ?? null);
   mustFit(to, body);
@@ -84,7 +93,9 @@ async function rootOf(sql: Database, request: Request): Promise<Root> {
   }
   const orderKey = request.shardKey ?? tenant;
   return {
-    ...(await addressOf(sql, { to, key: orderKey, shard: request.shard })),
+    service,
+    role,
+    shard,
     tenant,
     intent,
     traceId,
@@ -100,7 +111,7 @@ async function rootOf(sql: Database, request: Request): Promise<Root> {
     traceparent,
     assignment: null,
     payload,
-    requestHash: createHash("sha256").update(`${to}\n${intent}\n${body}`).digest("hex"),
+    requestHash: hash("sha256", `${to}\n${intent}\n${body}`),
     keyTtlMs,
     claimsTrace: traceparent !== null,
   };

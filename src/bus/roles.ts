@@ -11,13 +11,15 @@ export function forgetRoles(sql: Database): void {
   seen.delete(sql);
 }
 
+export type Address = { service: string; role: string; shard: number };
+
 /**
  * The address of a message to `service.role`: the shard of its key. Throws `unknown_role` when nobody declared the role.
  */
 export async function addressOf(
   sql: Database,
   { to, key, shard }: { to: string; key: string; shard?: number | undefined },
-): Promise<{ service: string; role: string; shard: number }> {
+): Promise<Address> {
   const found = (await rolesOf(sql)).get(to) ?? (await rolesOf(sql, true)).get(to);
   if (!found)
     throw new Failure("unknown_role", `no worker has declared the role ${to}; start one that plays it`, { to });

@@ -31,7 +31,7 @@ export function openRounds(
 
   async function go(free: number, lanes: Lanes): Promise<Taken[]> {
     const limit = Math.min(free, batchMost);
-    const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], perFlow: 0 };
+    const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], perFlow: 0, own: true };
     const now = queue.slice(0, batchMost);
     const letGo = freed;
     if (now.length === 0 && wish.asked.length === 0 && letGo.length === 0) return [];
@@ -78,6 +78,7 @@ export function openRounds(
           asked: [],
           perFlow: 0,
           limit: 0,
+          own: true,
           leaseMs,
         });
         if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);

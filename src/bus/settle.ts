@@ -38,6 +38,7 @@ export async function doneOf(
   if (next.length === 0 && !answer && !wait && message.joinId === null) {
     throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
   }
+  if (next.length === 0) return { message, result, answer, records, next: [] };
   const seen = new Set<string>();
   for (const { to, key = "" } of next) {
     if (seen.has(`${to} ${key}`)) throw new Failure("internal", `two follow-ups to ${to} need keys of their own`);
@@ -80,6 +81,7 @@ export async function settleDone(
       asked: [],
       perFlow: 0,
       limit: 0,
+      own: true,
       leaseMs: 0,
     });
     addFlows(news, next);

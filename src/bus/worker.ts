@@ -8,7 +8,7 @@ import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
 import { extend, flowsOn, promote, type Taken, watermark } from "../store/leases.ts";
 import { listen, type Wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
-import { type Attempt, attempt, type Workshop } from "./attempt.ts";
+import { type Attempt, attempt, endLate, type Workshop } from "./attempt.ts";
 import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
@@ -179,6 +179,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     return beating;
   };
   await alive();
+  const lateness = setInterval(
+    () => {
+      const now = performance.now();
+      for (const one of running.values()) if (now >= one.overAt) endLate(one, shop);
+    },
+    Math.min(100, Math.max(10, options.attemptMs / 5)),
+  );
   const heartbeat = setInterval(alive, Math.min(leaseMs / 3, 1000)); // also how late a lapsed lease is noticed
   const ended = loop();
 
@@ -193,6 +200,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ]);
       grace.abort();
       clearInterval(heartbeat);
+      clearInterval(lateness);
       await Promise.all([
         ...[...running.values()].map(async ({ message, abort }) => {
           await giveBack(options, message).catch(() => {}); // the lease runs out by itself

@@ -23,6 +23,7 @@ export type Round = {
   asked: Asked[];
   perFlow: number; // the most that is looked at of each
   limit: number;
+  own: boolean; // the lanes are leased to this worker
   leaseMs: number;
 };
 
@@ -37,7 +38,7 @@ export type Taken = Claimed & { seq: string; leftMs: number | null }; // leftMs:
 export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lost: string[] }> {
   const { done } = round;
   const claims = round.limit > 0 && round.asked.length > 0;
-  const rows = await sql<(Taken & { what: string })[]>`
+  const rows = await sql<(Taken & { what: "message" | "lease" | "lost" })[]>`
     with ${settling(round)} ${done.some(({ next }) => next.length > 0) ? following(done) : empty}
     ${done.some(({ records }) => records.length > 0) ? noting(done, round.worker) : empty}
     ${claims ? claiming(round) : empty}
@@ -49,13 +50,27 @@ export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lo
       group by lane
     )
     ${claims ? claimed : empty}
-    select 'lost' as what, null::bigint as seq, null::bigint as token, null as worker,
-           null::smallint as attempts,
-           null::float8 as "leftMs", e.message_id as id, ${noMessage}
+    select 'lost' as what, null::float8 as "leftMs", e.message_id as id, ${noMessage(part`null::jsonb`)}
     from ends e where not exists (select from held h where h.token = e.token)`.catch(endedTwice);
-  const lost = rows.filter(({ what }) => what === "lost").map(({ id }) => id);
-  return { taken: lost.length === 0 ? rows : rows.filter(({ what }) => what === "taken"), lost };
+  return { taken: takenOf(rows, round.worker), lost: rows.filter(({ what }) => what === "lost").map(({ id }) => id) };
 }
+
+/** Messages and their lease come as rows of their own, because joining them would cost more than all the rest. */
+function takenOf(rows: (Taken & { what: string })[], worker: string): Taken[] {
+  const lease = rows.find(({ what }) => what === "lease");
+  if (!lease) return [];
+  const { token, ids, attempts, seqs } = lease.payload as LeaseRow;
+  const places = new Map(ids.map((id, n) => [id, n]));
+  const taken: Taken[] = [];
+  for (const row of rows) {
+    if (row.what !== "message") continue;
+    const place = places.get(row.id) ?? 0;
+    taken.push(Object.assign(row, { token, worker, attempts: attempts[place] ?? 1, seq: seqs[place] ?? "0" }));
+  }
+  return taken;
+}
+
+type LeaseRow = { token: string; ids: string[]; attempts: number[]; seqs: string[] };
 
 const empty = part``;
 
@@ -67,15 +82,24 @@ function endedTwice(error: unknown): never {
   throw new Failure("lease_lost", "an attempt of these has ended already", { cause: error });
 }
 
-const claimed = part`
-    select 'taken' as what, t.seq, l.token, l.worker, (t.attempts + 1)::smallint as attempts,
-           (extract(epoch from m.expires_at - bus_now()) * 1000)::float8 as "leftMs", ${messageColumns}
-    from taken t join bus_messages m on m.id = t.message_id cross join leased l
-    union all`;
+const noMessage = (payload: Part) => part`
+    null::integer as lane, null as service, null as role, null::smallint as shard, null as tenant, null as intent,
+    null::uuid as "traceId", null::bigint as "rootId", null::bigint as "parentId", null::bigint as "joinId",
+    null as "idempotencyKey", null::smallint as priority, null as "orderKey", null::timestamptz as "expiresAt",
+    null as traceparent, null::jsonb as assignment, ${payload} as payload, null::timestamptz as "createdAt"`;
 
-const noMessage = part`
-    null::integer, null, null, null::smallint, null, null, null::uuid, null::bigint, null::bigint, null::bigint, null,
-    null::smallint, null, null::timestamptz, null, null::jsonb, null::jsonb, null::timestamptz`;
+/** One walk along the index for all messages; the bounds spare the partitions where none of them can be. */
+const claimed = part`
+    select 'message' as what,
+           case when m.expires_at is not null then extract(epoch from m.expires_at - bus_now()) * 1000 end::float8 as "leftMs",
+           ${messageColumns}
+    from bus_messages m
+    where m.id = any (array(select message_id from taken))
+      and m.id >= (select min(message_id) from taken) and m.id <= (select max(message_id) from taken)
+    union all
+    select 'lease', null, null, ${noMessage(part`l.row`)}
+    from leased l
+    union all`;
 
 /** `held` is the fence: who does not hold the lease settles nothing. */
 function settling({ done, freed, worker }: Round): Part {
@@ -98,9 +122,10 @@ function settling({ done, freed, worker }: Round): Part {
       where token = any (array(select token from ends)) and worker = ${worker}
       for update
     ),
+    drawn as materialized (select nextval('bus_ids') as id),
     settled as (
-      insert into bus_attempts (message_id, attempts, lane, status, token, worker, claimed_at, result)
-      select e.message_id, e.attempts, e.lane, 'done', e.token, ${worker}, h.claimed_at, e.result
+      insert into bus_attempts (message_id, attempts, event_id, lane, status, token, worker, claimed_at, result)
+      select e.message_id, e.attempts, (select id from drawn), e.lane, 'done', e.token, ${worker}, h.claimed_at, e.result
       from ends e join held h using (token)
       returning message_id, lane
     ),
@@ -119,7 +144,7 @@ function settling({ done, freed, worker }: Round): Part {
 function following(done: Done[]): Part {
   const drafts = done.flatMap(({ next }) => next);
   return part`
-    ${wantedOf(drafts)},
+    ${wantedOf(drafts, part`cross join drawn`)},
     allowed as (
       select w.* from wanted w join settled s on s.message_id = w."parentId"
       where not exists (select from bus_cancels c where c.root_id = w."rootId")
@@ -168,7 +193,11 @@ export function insertFacts(rows: ReturnType<typeof factRows>, worker: string | 
         idempotency_key text, attempts smallint, agent_id text, agent_version text, canary boolean, details jsonb)`;
 }
 
-function claiming({ asked, perFlow, limit, worker, leaseMs }: Round): Part {
+/** On lanes of others two workers may meet: each takes what the other has not. On its own a worker need not ask. */
+const lockedPlaces = part`
+        select b.ctid from bus_ready b where b.ctid = any (array(select place from next)) for update skip locked`;
+
+function claiming({ asked, perFlow, limit, own, worker, leaseMs }: Round): Part {
   return part`
     next as materialized (
       select r.place, f.priority, r.turn, r.seq
@@ -189,8 +218,7 @@ function claiming({ asked, perFlow, limit, worker, leaseMs }: Round): Part {
     ),
     taken as materialized (
       delete from bus_ready b
-      where b.ctid = any (array(
-        select b.ctid from bus_ready b where b.ctid = any (array(select place from next)) for update skip locked))
+      where b.ctid = any (array(${own ? part`select place from next` : lockedPlaces}))
       returning b.lane, b.seq, b.message_id, b.attempts
     ),
     leased as materialized (
@@ -199,7 +227,8 @@ function claiming({ asked, perFlow, limit, worker, leaseMs }: Round): Part {
              bus_now() + ${leaseMs} * interval '1 millisecond'
       from taken
       having count(*) > 0
-      returning token, worker
+      returning jsonb_build_object('token', token::text, 'ids', message_ids::text[], 'attempts', attempts,
+                                   'seqs', (select array_agg(seq::text) from taken)) as row
     ),`;
 }
 

@@ -76,8 +76,8 @@ export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]
     select a.n, s.id, s.lane from stored s join allowed a using (id) order by a.n`.catch(refused);
 }
 
-/** `wanted`: the drafts as rows, each with its id. */
-export function wantedOf(drafts: Draft[]): Part {
+/** `wanted`: the drafts as rows, each with its id. `after` is a table of one row whose id is drawn before theirs. */
+export function wantedOf(drafts: Draft[], after: Part = part``): Part {
   return part`
     wanted as materialized (
       select nextval('bus_ids') as id, draft.*
@@ -85,7 +85,7 @@ export function wantedOf(drafts: Draft[]): Part {
         n integer, service text, role text, shard smallint, tenant text, intent text, "traceId" uuid, "rootId" bigint,
         "parentId" bigint, "joinId" bigint, "idempotencyKey" text, priority smallint, "orderKey" text, "ttlMs" float8,
         "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb, payload jsonb, "requestHash" text, "keyTtlMs" float8,
-        "claimsTrace" boolean)
+        "claimsTrace" boolean) ${after}
     )`;
 }
 
@@ -113,8 +113,8 @@ export const storing: Part = part`
          or bus_line_up(s.service, s.role, s.order_key, s.id, s.lane, s.priority, s.tenant)
     ),
     readied as (
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, id, 0 from heads where delay_ms <= 0 order by id
+      insert into bus_ready (lane, priority, tenant, seq, message_id, attempts)
+      select lane, priority, tenant, id, id, 0 from heads where delay_ms <= 0
     ),
     put_off as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)

@@ -11,6 +11,11 @@
 -- Writes: store/messages (publish, settle), store/leases (claim), store/lanes (shards), store/history (partitions).
 -- Reads:  the workers, the gateway's traces and summary.
 
+-- Both name everything they use with its schema, so they need no search path of their own; without one they are inlined
+-- into the statements that call them for every row.
+alter function bus_now() reset search_path;
+alter function bus_event_kind(text, text) reset search_path;
+
 -- One order for messages, leases, ends and facts. 2^24 ids are one partition; partition 0 is what was before.
 create sequence bus_ids minvalue 16777216 start 16777216;
 do $$
@@ -95,7 +100,7 @@ create table bus_attempts (
   token      bigint,
   worker     text,
   claimed_at timestamptz,
-  ended_at   timestamptz not null default clock_timestamp(),
+  ended_at   timestamptz not null default statement_timestamp(),
   delay_ms   integer,                                  -- retry: how long it waits
   result     jsonb,
   failure    jsonb,
@@ -190,7 +195,7 @@ create table bus_ready (
   lane       integer not null,
   priority   smallint not null,
   tenant     text not null,
-  seq        bigint not null default nextval('bus_ids'),
+  seq        bigint not null default nextval('bus_ids'), -- a message that was never begun has its id here
   message_id bigint not null,
   attempts   smallint not null                         -- begun so far
 );

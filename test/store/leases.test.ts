@@ -94,6 +94,7 @@ describe("claims and leases", () => {
         asked: [],
         perFlow: 0,
         limit: 0,
+        own: true,
         leaseMs: 0,
       });
 

@@ -20,5 +20,5 @@ export async function claim(
   await promote(sql, ids);
   const flows = await flowsOn(sql, ids);
   const asked = flows.map((flow) => ({ ...flow, low: "0" }));
-  return (await step(sql, { worker, done: [], freed: [], asked, perFlow: limit, limit, leaseMs })).taken;
+  return (await step(sql, { worker, done: [], freed: [], asked, perFlow: limit, limit, own: false, leaseMs })).taken;
 }
