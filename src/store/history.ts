@@ -85,8 +85,8 @@ async function lastId(tx: Sql): Promise<string | null> {
 /** Forgets keys, tallies, cancellations and answered waits that have lived long enough, a few thousand at a time. */
 export async function forget(sql: Sql, { historyMs, answeredMs }: Retention): Promise<void> {
   await sql`
-    delete from bus_keys where (scope, key) in (
-      select scope, key from bus_keys where expires_at <= bus_now() order by expires_at limit 5000)`;
+    delete from bus_keys
+    where ctid = any (array(select ctid from bus_keys where expires_at <= bus_now() limit 5000 for update skip locked))`;
   await sql`delete from bus_tallies where at <= bus_now() - ${historyMs} * interval '1 millisecond'`;
   await sql`
     delete from bus_cancels c

@@ -1,6 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
 import { jsonText, type Part, part, type Sql } from "./database.ts";
-import { type Claimed, type Draft, type Flow, messageColumns, storing, wantedOf } from "./messages.ts";
+import { allowedOf, type Claimed, type Draft, type Flow, messageColumns, storing, wantedOf } from "./messages.ts";
 
 /** An attempt that ended well. */
 export type Done = {
@@ -145,10 +145,8 @@ function following(done: Done[]): Part {
   const drafts = done.flatMap(({ next }) => next);
   return part`
     ${wantedOf(drafts, part`cross join drawn`)},
-    allowed as (
-      select w.* from wanted w join settled s on s.message_id = w."parentId"
-      where not exists (select from bus_cancels c where c.root_id = w."rootId")
-    ),
+    ${allowedOf(part`(w.parent_id in (select message_id from settled)
+      and not exists (select from bus_cancels c where c.root_id = w.root_id))`)},
     ${storing},`;
 }
 

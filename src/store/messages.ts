@@ -41,93 +41,128 @@ export type Stored = { n: number; id: string; lane: number }; // n: the place in
 
 /** Stores first messages, each with its trace and its key. What is missing in the answer was published before. */
 export async function insertRoots(sql: Sql, roots: Root[]): Promise<Stored[]> {
-  const source = part`
+  return sql<Stored[]>`
+    with ${wantedOf(roots)},
     named as (
       insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
-      select 'trace', w."traceId"::text, w.id, w."traceId", w."requestHash",
-             bus_now() + w."keyTtlMs" * interval '1 millisecond'
-      from wanted w where w."claimsTrace"
+      select 'trace', w.trace_id::text, w.id, w.trace_id, w.request_hash, w.key_expires_at
+      from wanted w where w.claims_trace
       on conflict (scope, key) do nothing
       returning message_id
     ),
     keyed as (
       insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
-      select w.tenant || '/' || w.service || '.' || w.role, w."idempotencyKey", w.id, w."traceId", w."requestHash",
-             bus_now() + w."keyTtlMs" * interval '1 millisecond'
+      select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at
       from wanted w
-      where not w."claimsTrace" or exists (select from named where named.message_id = w.id)
+      where not w.claims_trace or w.id in (select message_id from named)
       on conflict (scope, key) do update
       set message_id = excluded.message_id, trace_id = excluded.trace_id, request_hash = excluded.request_hash,
           expires_at = excluded.expires_at
       where bus_keys.expires_at <= bus_now()
       returning message_id
     ),
-    allowed as (select w.* from wanted w join keyed k on k.message_id = w.id),`;
-  return sql<Stored[]>`
-    with ${wantedOf(roots)}, ${source} ${storing}
-    select a.n, s.id, s.lane from stored s join allowed a using (id) order by a.n`.catch(refused);
+    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing}
+    select n, id, lane from allowed order by n`.catch(refused);
 }
 
 /** Stores messages that follow from others, in the transaction that settles those. */
 export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]> {
   if (drafts.length === 0) return [];
   return tx<Stored[]>`
-    with ${wantedOf(drafts)}, allowed as (select * from wanted), ${storing}
-    select a.n, s.id, s.lane from stored s join allowed a using (id) order by a.n`.catch(refused);
-}
-
-/** `wanted`: the drafts as rows, each with its id. `after` is a table of one row whose id is drawn before theirs. */
-export function wantedOf(drafts: Draft[], after: Part = part``): Part {
-  return part`
-    wanted as materialized (
-      select nextval('bus_ids') as id, draft.*
-      from jsonb_to_recordset(${jsonText(drafts.map((draft, n) => ({ n, ...draft })))}::text::jsonb) as draft(
-        n integer, service text, role text, shard smallint, tenant text, intent text, "traceId" uuid, "rootId" bigint,
-        "parentId" bigint, "joinId" bigint, "idempotencyKey" text, priority smallint, "orderKey" text, "ttlMs" float8,
-        "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb, payload jsonb, "requestHash" text, "keyTtlMs" float8,
-        "claimsTrace" boolean) ${after}
-    )`;
+    with ${wantedOf(drafts)}, ${allowedOf(part`true`)}, ${storing}
+    select n, id, lane from allowed order by n`.catch(refused);
 }
 
 /**
- * From `allowed` drafts to messages that wait: `stored`, and beside it their place in the queue, their deadline and the
- * count of them. No lane and no tenant is refused by the table.
+ * `wanted`: the drafts as rows, each with its id. What many of them have in common travels once, as a kind. `after` is a
+ * table of one row whose id is drawn before theirs.
+ */
+export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
+  const kinds = new Map<string, number>();
+  const kindOf = drafts.map((draft) => {
+    const { traceId, rootId, parentId, idempotencyKey, payload, ...kind } = draft;
+    const text = jsonText({ ...kind, requestHash: undefined });
+    const number = kinds.get(text) ?? kinds.size;
+    kinds.set(text, number);
+    return number;
+  });
+  const ids = (of: (draft: Draft) => string | null) => `{${drafts.map((draft) => of(draft) ?? "null").join(",")}}`;
+  return part`
+    kinds as materialized (
+      select (k.place - 1)::integer as kind, l.id as lane, d.service, d.role, d.shard, t.id as tenant, d.intent,
+             d."joinId" as join_id, d.priority, case when r.ordered then d."orderKey" end as order_key,
+             coalesce(bus_now() + d."ttlMs" * interval '1 millisecond', d."expiresAt") as expires_at,
+             case when d."delayMs" > 0 then bus_now() + d."delayMs" * interval '1 millisecond' end as due_at,
+             d.traceparent, nullif(d.assignment, 'null') as assignment,
+             d.tenant || '/' || d.service || '.' || d.role as key_scope,
+             bus_now() + d."keyTtlMs" * interval '1 millisecond' as key_expires_at,
+             coalesce(d."claimsTrace", false) as claims_trace
+      from jsonb_array_elements(${`[${[...kinds.keys()].join(",")}]`}::text::jsonb) with ordinality as k (body, place)
+      cross join lateral jsonb_to_record(k.body) as d(
+        service text, role text, shard smallint, tenant text, intent text, "joinId" bigint, priority smallint,
+        "orderKey" text, "ttlMs" float8, "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb,
+        "keyTtlMs" float8, "claimsTrace" boolean)
+      left join bus_roles r on r.service = d.service and r.role = d.role
+      left join bus_lanes l on l.service = r.service and l.role = r.role and l.shard = d.shard and d.shard < r.shards
+      left join tenants t on t.id = d.tenant
+    ),
+    wanted as materialized (
+      select nextval('bus_ids') as id, (d.place - 1)::integer as n, d.trace_id, d.root_id, d.parent_id, d.key,
+             d.request_hash, d.payload, k.*
+      from rows from (
+        unnest(${ids(({ traceId }) => traceId)}::uuid[]), unnest(${ids(({ rootId }) => rootId)}::bigint[]),
+        unnest(${ids(({ parentId }) => parentId)}::bigint[]),
+        unnest(${drafts.map(({ idempotencyKey }) => idempotencyKey)}::text[]),
+        unnest(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : null))}::text[]),
+        unnest(${`{${kindOf.join(",")}}`}::integer[]),
+        jsonb_array_elements(${jsonText(drafts.map(({ payload }) => payload ?? null))}::text::jsonb)
+      ) with ordinality as d (trace_id, root_id, parent_id, key, request_hash, kind, payload, place)
+      join kinds k using (kind) ${after}
+    )`;
+}
+
+/** The drafts that may be stored. The condition is never alone, so that it is looked up, not joined. */
+export function allowedOf(condition: Part): Part {
+  return part`allowed as materialized (select * from wanted w where ${condition} or w.id is null)`;
+}
+
+/**
+ * From `allowed` drafts to messages that wait, with their place in the queue, their deadline and the count of them. No
+ * lane and no tenant is refused by the table.
  */
 export const storing: Part = part`
     stored as (
       insert into bus_messages (id, lane, service, role, shard, tenant, intent, trace_id, root_id, parent_id, join_id,
                                 idempotency_key, priority, order_key, expires_at, traceparent, assignment, payload)
-      select a.id, l.id, a.service, a.role, a.shard, t.id, a.intent, a."traceId", coalesce(a."rootId", a.id),
-             a."parentId", a."joinId", a."idempotencyKey", a.priority, case when r.ordered then a."orderKey" end,
-             coalesce(bus_now() + a."ttlMs" * interval '1 millisecond', a."expiresAt"), a.traceparent, nullif(a.assignment, 'null'), a.payload
-      from allowed a
-      left join bus_roles r on r.service = a.service and r.role = a.role
-      left join bus_lanes l on l.service = r.service and l.role = r.role and l.shard = a.shard and a.shard < r.shards
-      left join tenants t on t.id = a.tenant
-      returning *
+      select id, lane, service, role, shard, tenant, intent, trace_id, coalesce(root_id, id), parent_id, join_id, key,
+             priority, order_key, expires_at, traceparent, assignment, payload
+      from allowed
     ),
     heads as materialized (
-      select s.id, s.lane, s.priority, s.tenant, a."delayMs" as delay_ms
-      from stored s join allowed a using (id)
-      where s.order_key is null
-         or bus_line_up(s.service, s.role, s.order_key, s.id, s.lane, s.priority, s.tenant)
+      select id, lane, priority, tenant, due_at
+      from allowed
+      where order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant)
     ),
     readied as (
       insert into bus_ready (lane, priority, tenant, seq, message_id, attempts)
-      select lane, priority, tenant, id, id, 0 from heads where delay_ms <= 0
+      select lane, priority, tenant, id, id, 0 from heads where due_at is null
     ),
     put_off as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
-      select bus_now() + delay_ms * interval '1 millisecond', lane, priority, tenant, id, 0 from heads where delay_ms > 0
+      select due_at, lane, priority, tenant, id, 0 from heads where due_at is not null
     ),
     dated as (
-      insert into bus_deadlines (expires_at, message_id) select expires_at, id from stored where expires_at is not null
+      insert into bus_deadlines (expires_at, message_id) select expires_at, id from allowed where expires_at is not null
     ),
     counted as (
       insert into bus_deltas (lane, accepted, ready, delayed)
-      select s.lane, count(*), count(*) filter (where h.delay_ms <= 0), count(*) filter (where h.delay_ms > 0)
-      from stored s left join heads h using (id)
-      group by s.lane
+      select lane, sum(accepted), sum(ready), sum(delayed)
+      from (
+        select lane, 1 as accepted, 0 as ready, 0 as delayed from allowed
+        union all
+        select lane, 0, (due_at is null)::int, (due_at is not null)::int from heads
+      ) each
+      group by lane
     )`;
 
 /** What a message is made of, for a handler. `m` is bus_messages. */
