@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Collection } from "./knowledge.ts";
+import { IdempotencyKey } from "./message.ts";
 import { Workspace } from "./work.ts";
 
 /**
@@ -17,6 +18,8 @@ export const ChatRequest = z
     build: z.string().min(1).max(4096).nullable().default(null), // a shell command; null: found from the files
     test: z.string().min(1).max(4096).nullable().default(null),
     max_rounds: z.number().int().min(1).max(10).default(3), // how often a model may try
+    conversation: IdempotencyKey.nullable().default(null), // what this belongs to: its requests meet the same canary
+    capabilities: z.array(z.string().min(1).max(64)).max(20).default([]), // an agent must have, beyond the intent
   })
   .superRefine(({ message, intent, workspace }, context) => {
     const wordless = message.trim() === "";

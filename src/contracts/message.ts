@@ -21,6 +21,15 @@ export const IdempotencyKey = z
 /** A UUID of any version: a trace id that came in a `traceparent` is 128 bits of the caller's own making. */
 export const TraceId = z.guid();
 
+/** An agent that failed a request for good, and how. */
+export const Failed = z.object({
+  agent_id: z.string(),
+  agent_version: z.string(),
+  code: z.string(),
+  message: z.string(),
+});
+export type Failed = z.infer<typeof Failed>;
+
 /** Who was chosen for the work, and what may be spent on it. Travels with the message and is enforced. */
 export const Assignment = z.object({
   agent_id: z.string(),
@@ -32,6 +41,13 @@ export const Assignment = z.object({
     max_tokens: z.number().int().positive().nullable(),
   }),
   ttl_ms: z.number().int().positive().nullable(),
+  fallback: z
+    .object({
+      of: z.string(), // the decision that chose
+      left: z.number().int().nonnegative(), // how many other agents may be asked when this one fails for good
+      failed: z.array(Failed), // who failed this request before
+    })
+    .nullish(), // none: nobody else is asked
 });
 export type Assignment = z.infer<typeof Assignment>;
 

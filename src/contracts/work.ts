@@ -60,5 +60,7 @@ export const Work = z.object({
   test: Command.nullable(),
   max_rounds: z.number().int().min(1).max(10), // how often a model may try
   grounding: z.array(Grounding),
+  conversation: z.string().nullish(), // what it belongs to: a canary may stick to it
+  capabilities: z.array(z.string()).optional(), // an agent must have, beyond the intent
 });
 export type Work = z.infer<typeof Work>;

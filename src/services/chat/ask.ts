@@ -41,6 +41,7 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
   },
 };
 
-function workOf({ message, workspace, language, build, test, max_rounds }: ChatRequest): Work {
-  return { prompt: message, workspace, language, build, test, max_rounds, grounding: [] };
+function workOf(request: ChatRequest): Work {
+  const { message, workspace, language, build, test, max_rounds, conversation, capabilities } = request;
+  return { prompt: message, workspace, language, build, test, max_rounds, grounding: [], conversation, capabilities };
 }
