@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
@@ -10,6 +11,7 @@ import { tellAlone } from "../store/events.ts";
 
 /** The operator's files, by name, and the shape each must have. */
 const shapes = {
+  "orchestrator.json": OrchestratorPolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -18,7 +20,12 @@ export type PolicyName = keyof typeof shapes;
 export type PolicyOf<Name extends PolicyName> = z.output<(typeof shapes)[Name]>;
 
 /** Every file of the operator. */
-export const policyNames: PolicyName[] = ["retry_policy.json", "route_policies.json", "sandbox_limits.json"];
+export const policyNames: PolicyName[] = [
+  "orchestrator.json",
+  "retry_policy.json",
+  "route_policies.json",
+  "sandbox_limits.json",
+];
 
 /** One file of the operator, checked. Throws `config_invalid` with the file and the field. */
 export async function loadPolicy<Name extends PolicyName>(folder: string, name: Name): Promise<PolicyOf<Name>> {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ArtifactMeta } from "../contracts/artifact.ts";
 import { ChatRequest } from "../contracts/chat.ts";
+import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { BuildTestReport, BuildTestSummary, CodegenMetrics, EditSet } from "../contracts/code.ts";
 import { Decision } from "../contracts/decision.ts";
 import { Problem, TraceAnswer } from "../contracts/http.ts";
@@ -26,6 +27,7 @@ const shapes: Record<string, z.ZodType> = {
   "http.summary": Summary,
   "http.trace": TraceAnswer,
   "event.decision": Decision,
+  "config.orchestrator": OrchestratorPolicy,
   "config.retry_policy": RetryPolicy,
   "config.route_policies": RoutePolicies,
   "config.sandbox_limits": SandboxLimits,

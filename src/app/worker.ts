@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { AnyHandler } from "../bus/handler.ts";
 import { startWorker } from "../bus/worker.ts";
+import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
@@ -11,7 +12,7 @@ import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
 import { generate } from "../services/codegen/generate.ts";
 import { execute } from "../services/executor/execute.ts";
-import { decide } from "../services/orchestrator/decide.ts";
+import { decideBy } from "../services/orchestrator/decide.ts";
 import { index } from "../services/rag/index.ts";
 import { query } from "../services/rag/query.ts";
 import { heard, heardAround, register } from "../store/agents.ts";
@@ -28,10 +29,9 @@ import { keepProbing } from "./probes.ts";
 import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
-const handlers: AnyHandler[] = [ask, index, query, decide, execute, generate, run];
-
-/** How long it takes until what is known of an agent weighs half. */
-const halfLifeS = 86_400;
+function handlersBy(orchestrator: () => OrchestratorPolicy): AnyHandler[] {
+  return [ask, index, query, decideBy(orchestrator), execute, generate, run];
+}
 
 /** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
 export async function runWorker(
@@ -41,6 +41,8 @@ export async function runWorker(
   const models = await openModels(config);
   const sql = connect(databaseUrl, { max: config.concurrency + 2 });
   const policy = await followPolicy("retry_policy.json", { folder: config.configDir, sql, log });
+  const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
+  const handlers = handlersBy(orchestrator.current);
   const { token, hubHost, hubPort } = config.sandbox;
   const hub = token ? await openHub({ host: hubHost, port: hubPort, token, log }) : null;
   if (!hub) log.warn({}, "SANDBOX_TOKEN is not set: no sandbox can dial in, so nothing can be built or tested here");
@@ -83,10 +85,8 @@ export async function runWorker(
     log,
     tools: { now: () => new Date(), models, sandbox: { run: hub?.run ?? noSandbox } },
   });
-  const counting = sweepEvery(1000, async () => (await countEnds(sql, { halfLifeS })).length > 0, {
-    name: "ends",
-    log,
-  });
+  const count = () => countEnds(sql, { halfLifeS: orchestrator.current().memory.half_life_s });
+  const counting = sweepEvery(1000, async () => (await count()).length > 0, { name: "ends", log });
   const probing = keepProbing({ sql, refusesAddress: () => null, log });
   return {
     facts: {
@@ -100,6 +100,7 @@ export async function runWorker(
       await Promise.all([counting.stop(), probing.stop()]);
       clearInterval(heartbeat);
       policy.stop();
+      orchestrator.stop();
       await hub?.close();
       await sql.end({ timeout: 5 });
     },

@@ -139,6 +139,7 @@ export const Standing = Agent.omit({ reach: true, origin: true }).extend({
   circuit: z
     .object({ key: z.string(), state: z.enum(["closed", "open", "half_open"]), since: z.iso.datetime() })
     .nullable(), // null: none is kept
+  barred: z.string().nullable(), // why the outbound policy refuses its address; null: it does not
   stats: z.array(AgentStats), // one for each intent it has ended work of
 });
 export type Standing = z.infer<typeof Standing>;

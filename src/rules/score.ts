@@ -1,74 +1,122 @@
 import type { Standing } from "../contracts/agent.ts";
-import type { Candidate } from "../contracts/decision.ts";
+import type { Candidate, DecisionInputs } from "../contracts/decision.ts";
+import { beliefsOf } from "./belief.ts";
+import { canaryDraw, slicesOf } from "./canary.ts";
+import { type Excluded, exclusionOf, isRef } from "./exclude.ts";
+import { type Peers, termsOf } from "./terms.ts";
 
-/** What a decision depends on besides the agents. */
-export type Wish = {
-  tenant: string;
-  intent: string;
-  bucket: number; // 0..99, the canary draw of the key
-};
-
-/** An agent that was not heard from for this long is not chosen. */
-export const silenceMs = 10_000;
-
-const weights = { success: 0.6, idle: 0.3, price: 0.1 };
+/** An agent as it was judged. `seat` is the score it is chosen by; with `propensity` still 0. */
+export type Judged = { candidate: Candidate; seat: number };
 
 /**
- * Judges every agent, best first, the excluded ones last. Pure: the same input always gives the same order.
+ * Judges every agent, best first, the excluded ones last. Pure: the same inputs always give the same order.
  *
- * A score is the sum of its terms (0..1). A canary does not compete by score: it is excluded when its draw says that
- * it rests, and goes first when it was drawn, so load and canary share never stand on one number.
+ * A score is the sum of its terms (0..1). A canary does not compete by score: when the key is drawn for it, it takes the
+ * place of its stable, with the stable's score, and the stable stands back; else it rests. So both meet the same work,
+ * and load and canary share never stand on one number. A drawn canary whose stable is not able competes by itself.
  */
-export function score(agents: Standing[], wish: Wish): Candidate[] {
-  const dearest = Math.max(0, ...agents.map(({ price }) => price.per_1k_tokens_usd));
-  const rank = ({ excluded, canary }: Candidate) => (excluded !== null ? 2 : canary ? 0 : 1);
-  return agents
-    .map((agent) => judge(agent, wish, dearest))
-    .sort((a, b) => rank(a) - rank(b) || b.score - a.score || compare(a.agent_id, b.agent_id));
+export function score(inputs: DecisionInputs): { judged: Judged[]; draws: Record<string, number> } {
+  const { agents } = inputs;
+  const beliefs = beliefsOf(agents, inputs);
+  const peers: Peers = { latency_ms: meanLatency(agents, inputs.intent) };
+  const excluded = agents.map((agent) => exclusionOf(agent, inputs));
+  const { turns, draws } = turnsOf(inputs, excluded);
+
+  const judged = agents.map((agent, n) => {
+    const belief = beliefs[n] ?? { mean: 0.5, sd: 0.5, calls: 0 };
+    const terms = termsOf(agent, belief, { inputs, peers });
+    const out = excluded[n] ?? turns[n]?.excluded ?? null;
+    const total = terms.reduce((sum, { share }) => sum + share, 0);
+    const candidate: Candidate = {
+      agent_id: agent.id,
+      agent_version: agent.version,
+      canary: agent.canary_of !== null,
+      stands_for: (out === null && turns[n]?.standsFor) || null,
+      excluded: out?.words ?? null,
+      exclusion: out?.exclusion ?? null,
+      score: Math.min(1, total),
+      terms: Object.fromEntries(terms.map(({ name, share }) => [name, share])),
+      reasons: terms.map(({ reason }) => reason),
+      propensity: 0,
+    };
+    if (out !== null) candidate.reasons.unshift(`excluded: ${out.words}`);
+    else if (turns[n]?.words) candidate.reasons.unshift(turns[n].words);
+    return { candidate, seat: candidate.score };
+  });
+  for (const one of judged) {
+    const of = one.candidate.stands_for;
+    const stable =
+      of &&
+      judged.find(
+        ({ candidate }) => candidate.agent_id === of.agent_id && candidate.agent_version === of.agent_version,
+      );
+    if (stable) one.seat = stable.candidate.score;
+  }
+  return { judged: judged.sort(byRank), draws };
+}
+
+function byRank(a: Judged, b: Judged): number {
+  return (
+    Number(a.candidate.excluded !== null) - Number(b.candidate.excluded !== null) ||
+    b.seat - a.seat ||
+    compare(a.candidate.agent_id, b.candidate.agent_id) ||
+    compare(a.candidate.agent_version, b.candidate.agent_version)
+  );
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function judge(agent: Standing, wish: Wish, dearest: number): Candidate {
-  const excluded = exclusion(agent, wish);
-  const identity = { agent_id: agent.id, agent_version: agent.version, canary: agent.canary_of !== null };
-  if (excluded) return { ...identity, excluded, score: 0, terms: {}, reasons: [`excluded: ${excluded}`] };
+/** What the canary draw says of an agent. */
+type Turn = { excluded?: Excluded; standsFor?: { agent_id: string; agent_version: string } | null; words?: string };
 
-  const { good, bad } = totals(agent);
-  // Mean of Beta(1 + good, 1 + bad): an agent without a record starts at 0.5 (Laplace's rule of succession).
-  const success = (1 + good) / (2 + good + bad);
-  const idle = Math.max(0, 1 - agent.in_flight / agent.capacity);
-  const cheap = dearest === 0 ? 1 : 1 - agent.price.per_1k_tokens_usd / dearest;
-  const terms = { success: weights.success * success, idle: weights.idle * idle, price: weights.price * cheap };
-  const plus = (share: number) => `+${share.toFixed(2)}`;
-  const reasons = [
-    `${plus(terms.success)} success ${success.toFixed(2)} ${record(agent)}`,
-    `${plus(terms.idle)} idle ${idle.toFixed(2)} of capacity ${agent.capacity}`,
-    `${plus(terms.price)} price ${agent.price.per_1k_tokens_usd} USD per 1,000 tokens`,
-  ];
-  if (identity.canary) reasons.push(`drawn as a canary: ${wish.bucket} is below ${agent.canary_pct} %`);
-  return { ...identity, excluded: null, score: terms.success + terms.idle + terms.price, terms, reasons };
-}
-
-function totals({ stats }: Standing): { good: number; bad: number } {
-  return stats.reduce((sum, { good, bad }) => ({ good: sum.good + good, bad: sum.bad + bad }), { good: 0, bad: 0 });
-}
-
-function record(agent: Standing): string {
-  const { good, bad } = totals(agent);
-  return good + bad === 0 ? "assumed, nothing has ended yet" : `over ${good + bad} ended traces`;
-}
-
-/** Why an agent cannot be chosen, in words; null when it can. */
-function exclusion(agent: Standing, { tenant, intent, bucket }: Wish): string | null {
-  if (!agent.enabled) return "it is disabled";
-  if (!agent.intents.some((known) => known === intent)) return `it does not do ${intent}`;
-  if (agent.tenants.length > 0 && !agent.tenants.includes(tenant)) return `it does not work for tenant ${tenant}`;
-  if (agent.silent_ms > silenceMs) return `it has been silent for ${Math.round(agent.silent_ms / 1000)} s`;
-  if (agent.canary_of !== null && bucket >= agent.canary_pct) {
-    return `a canary at rest: the draw ${bucket} is not below ${agent.canary_pct} %`;
+/** The draw of each stable that has canaries, and what it says of them all. */
+function turnsOf(
+  { agents, sticky_key }: DecisionInputs,
+  excluded: (Excluded | null)[],
+): { turns: Turn[]; draws: Record<string, number> } {
+  const turns: Turn[] = agents.map(() => ({}));
+  const draws: Record<string, number> = {};
+  const canaries = agents.filter(({ canary_of }) => canary_of !== null);
+  if (canaries.length === 0) return { turns, draws };
+  const place = new Map(agents.map((agent, n) => [agent, n]));
+  const stables = agents.filter((agent) => canaries.some(({ canary_of }) => canary_of && isRef(agent, canary_of)));
+  for (const stable of stables) {
+    const draw = canaryDraw(stable.id, sticky_key);
+    draws[stable.id] = draw;
+    const stableAble = excluded[place.get(stable) ?? -1] === null;
+    for (const { canary, from, to } of slicesOf(
+      canaries.filter(({ canary_of }) => canary_of && isRef(stable, canary_of)),
+    )) {
+      const n = place.get(canary) ?? -1;
+      const range = from === 0 ? `below ${to} %` : `from ${from} to ${to} %`;
+      const said = `the draw ${draw.toFixed(1)} of ${stable.id} is`;
+      if (draw < from || draw >= to) {
+        turns[n] = { excluded: { exclusion: "rest", words: `a canary at rest: ${said} not ${range}` } };
+        continue;
+      }
+      if (excluded[n] !== null) continue;
+      const standsFor = stableAble ? { agent_id: stable.id, agent_version: stable.version } : null;
+      turns[n] = { standsFor, words: `drawn as the canary of ${stable.id} ${stable.version}: ${said} ${range}` };
+      turns[place.get(stable) ?? -1] = {
+        excluded: {
+          exclusion: "canary",
+          words: `its canary ${canary.id} ${canary.version} takes this key: ${said} ${range}`,
+        },
+      };
+    }
   }
-  return null;
+  return { turns, draws };
+}
+
+function meanLatency(agents: Standing[], intent: string): number | null {
+  let [sum, count] = [0, 0];
+  for (const { stats } of agents) {
+    const known = stats.find((one) => one.intent === intent)?.latency_ms ?? null;
+    if (known === null) continue;
+    sum += known;
+    count += 1;
+  }
+  return count === 0 ? null : sum / count;
 }

@@ -20,9 +20,12 @@ const standing = part`
     where s.agent_id = a.id and s.agent_version = a.version), '[]') as stats`;
 
 /** Everybody registered for a role, able or not, with what is known of them now. */
-export async function standings(sql: Sql, serviceRole: string): Promise<(Standing & Pick<Agent, "reach">)[]> {
-  return sql<(Standing & Pick<Agent, "reach">)[]>`
-    select ${agentColumns}, ${standing}, null as circuit
+export async function standings(
+  sql: Sql,
+  serviceRole: string,
+): Promise<(Standing & Pick<Agent, "reach" | "origin">)[]> {
+  return sql<(Standing & Pick<Agent, "reach" | "origin">)[]>`
+    select ${agentColumns}, ${standing}, null as circuit, null as barred
     from registry_agents a
     where a.service_role = ${serviceRole}
     order by a.id, a.version`;

@@ -1,6 +1,7 @@
 import type { Decision } from "../../src/contracts/decision.ts";
 import type { Sql } from "../../src/store/database.ts";
 import { type DecisionDraft, keepDecision } from "../../src/store/decisions.ts";
+import { inputs } from "./agents.ts";
 
 /** Keeps a decision for `steady` in version 1, as orchestrator.decide would. */
 export async function decided(
@@ -9,11 +10,17 @@ export async function decided(
 ): Promise<void> {
   const { agent_id = "steady", agent_version = "1", canary = false } = draft;
   const record: Decision = {
+    recipe: "1",
     role: "executor.execute",
     chosen: { agent_id, agent_version, canary },
-    bucket: 0,
-    candidates: [],
     because: "it is a test",
+    explored: false,
+    propensity: 1,
+    canary_draws: {},
+    weights_hash: "fixed",
+    candidates: [],
+    fallback: null,
+    inputs: inputs([]),
   };
   await keepDecision(sql, {
     tenant: "local",

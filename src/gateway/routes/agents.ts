@@ -13,7 +13,7 @@ import {
 } from "../../contracts/registry.ts";
 import { promoteCanary } from "../../ops/canary.ts";
 import { addAgent, changeAgent, dropAgent, type Registrar, replaceAgent, theOne } from "../../ops/registry.ts";
-import { silenceMs } from "../../rules/score.ts";
+import { silenceMs } from "../../rules/exclude.ts";
 import { heard } from "../../store/agents.ts";
 import { type KnownAgent, knownAgents } from "../../store/standings.ts";
 import { problems, type Routes, type RouteTools } from "../route.ts";

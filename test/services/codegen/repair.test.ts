@@ -9,11 +9,11 @@ import { openCassette } from "../../../src/llm/cassette.ts";
 import { run } from "../../../src/services/buildtest/run.ts";
 import { generate } from "../../../src/services/codegen/generate.ts";
 import { execute } from "../../../src/services/executor/execute.ts";
-import { decide } from "../../../src/services/orchestrator/decide.ts";
+import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
 import { traceOf } from "../../../src/store/traces.ts";
-import { agentSpec } from "../../support/agents.ts";
+import { agentSpec, shipped } from "../../support/agents.ts";
 import { canIsolate, openSandbox } from "../../support/sandbox.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
@@ -69,7 +69,7 @@ describe.skipIf(!canIsolate)("code.generate, from the decision to the verdict", 
     worker = await startWorker({
       ...world.settling,
       name: `worker-${randomUUID()}`,
-      handlers: [decide, execute, generate, run],
+      handlers: [decideBy(() => shipped), execute, generate, run],
       concurrency: 4,
       leaseMs: 60_000,
       pollMs: 1000,

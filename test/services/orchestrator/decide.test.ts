@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DecideRequest } from "../../../src/contracts/decision.ts";
 import type { Message } from "../../../src/contracts/message.ts";
-import { decide } from "../../../src/services/orchestrator/decide.ts";
+import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
-import { agentSpec as agent, steady } from "../../support/agents.ts";
+import { agentSpec as agent, shipped, steady } from "../../support/agents.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
 const wanted: DecideRequest = {
   role: "executor.execute",
   work: { prompt: "", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] },
 };
+const decide = decideBy(() => shipped);
+
 describe("orchestrator.decide", () => {
   let world: World;
   beforeAll(async () => {
