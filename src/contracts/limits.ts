@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Failure } from "./failure.ts";
+import { isCovered, Network, NetworkWish, narrow } from "./network.ts";
 
 const count = z.number().int().min(1);
 const bytes = z.number().int().min(0);
@@ -31,12 +32,6 @@ const Processes = z.strictObject({
   cpus: z.number().min(0.1).max(1024), // 1.5 is one and a half
 });
 
-/** What of the network is there. `fail` ends a run that reaches for it, `record` notes it. */
-const Network = z.strictObject({
-  mode: z.literal("none"),
-  on_attempt: z.enum(["fail", "record"]),
-});
-
 const Retry = z.strictObject({ max_attempts: count.max(100) }); // of a message whose run broke a limit
 
 /** Every limit of a run. All sizes in bytes, all times in milliseconds. */
@@ -54,7 +49,7 @@ export const LimitsWish = z.strictObject({
   time: Time.partial().optional(),
   size: Size.partial().optional(),
   process: Processes.partial().optional(),
-  network: Network.partial().optional(),
+  network: NetworkWish.optional(),
   retry: Retry.partial().optional(),
 });
 export type LimitsWish = z.infer<typeof LimitsWish>;
@@ -90,37 +85,55 @@ export const SandboxLimits = z
     classes: z.array(SandboxClass).min(1), // the first that this machine can give is taken
     defaults: Limits,
     profiles: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "is a short lower-case name"), Profile),
+    intents: z.record(z.string().min(1).max(128), LimitsWish).default({}), // over the profile, for work of that intent
+    tenants: z.record(z.string().min(1).max(128), LimitsWish).default({}), // may only lower
     maximum: Limits,
   })
   .superRefine((file, context) => {
-    for (const name of Object.keys(file.profiles)) {
-      for (const path of above(overlay(file.defaults, file.profiles[name] ?? {}), file.maximum)) {
-        context.addIssue({ code: "custom", path: ["profiles", name, ...path], message: "is above maximum" });
+    const refuse = (limits: Limits, place: string[]) => {
+      for (const path of above(limits, file.maximum)) {
+        context.addIssue({ code: "custom", path: [...place, ...path], message: "is above maximum" });
       }
+    };
+    for (const [name, profile] of Object.entries(file.profiles)) {
+      refuse(overlay(file.defaults, profile), ["profiles", name]);
     }
+    for (const [name, wish] of Object.entries(file.intents)) refuse(overlay(file.maximum, wish), ["intents", name]);
+    for (const [name, wish] of Object.entries(file.tenants)) refuse(overlay(file.maximum, wish), ["tenants", name]);
   });
 export type SandboxLimits = z.infer<typeof SandboxLimits>;
 
+/** What a run is, as far as its limits depend on it. `wish` is its own. */
+export type LimitsOf = { intent?: string | undefined; tenant?: string | undefined; wish?: LimitsWish | undefined };
+
 /**
- * The limits of one run: defaults, the profile over them, and a wish that may only lower: every number of it that is
- * higher than what the profile gives counts as what the profile gives. Throws `invalid_request` for an unknown profile.
+ * The limits of one run: defaults, the profile over them, the intent over that; then the tenant and the run's own wish,
+ * which may only lower: what is higher there counts as what it was. Throws `invalid_request` for an unknown profile.
  */
-export function limitsFor(file: SandboxLimits, profile: string, wish: LimitsWish = {}): Limits {
-  const chosen = Object.hasOwn(file.profiles, profile) ? file.profiles[profile] : undefined;
+export function limitsFor(file: SandboxLimits, profile: string, { intent, tenant, wish }: LimitsOf = {}): Limits {
+  const chosen = entry(file.profiles, profile);
   if (!chosen) {
     const known = Object.keys(file.profiles).join(", ");
     throw new Failure("invalid_request", `there is no sandbox profile '${profile}'; there are ${known}`, {
       field: "profile",
     });
   }
-  const given = overlay(file.defaults, chosen);
+  const given = overlay(overlay(file.defaults, chosen), entry(file.intents, intent) ?? {});
+  return [entry(file.tenants, tenant), wish].reduce<Limits>((limits, lower) => lowered(limits, lower ?? {}), given);
+}
+
+/** What a record itself has under a name that came from outside. */
+function entry<Value>(record: Record<string, Value>, name: string | undefined): Value | undefined {
+  return name !== undefined && Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+function lowered(given: Limits, wish: LimitsWish): Limits {
   const wished = overlay(given, wish);
-  const recorded = given.network.on_attempt === "record" && wished.network.on_attempt === "record";
   return Limits.parse({
     time: lower(given.time, wished.time),
     size: lower(given.size, wished.size),
     process: lower(given.process, wished.process),
-    network: { mode: given.network.mode, on_attempt: recorded ? "record" : "fail" },
+    network: narrow(given.network, wished.network),
     retry: lower(given.retry, wished.retry),
   });
 }
@@ -146,12 +159,22 @@ function lower(given: Record<string, number>, wished: Record<string, number>): R
   );
 }
 
-/** The paths of the numbers of `limits` that are above those of `maximum`. */
+/** The paths of what in `limits` is above `maximum`. */
 export function above(limits: Limits, maximum: Limits): string[][] {
-  return (["time", "size", "process", "retry"] as const).flatMap((section) => {
+  const numbers = (["time", "size", "process", "retry"] as const).flatMap((section) => {
     const most: Record<string, number> = maximum[section];
     return Object.entries(limits[section])
       .filter(([name, value]) => value > (most[name] ?? 0))
       .map(([name]) => [section, name]);
   });
+  const { mode, allow, bytes: through } = limits.network;
+  if (mode === "none") return numbers; // what else it says opens nothing
+  const uncovered = allow.flatMap((one, index) =>
+    isCovered(one, maximum.network.allow) ? [] : [["network", "allow", String(index)]],
+  );
+  return [
+    ...numbers,
+    ...(maximum.network.mode === "none" ? [["network", "mode"]] : uncovered),
+    ...(through > maximum.network.bytes ? [["network", "bytes"]] : []),
+  ];
 }

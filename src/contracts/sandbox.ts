@@ -56,6 +56,7 @@ export const RunHead = z.strictObject({
   trace_id: z.string().max(64),
   tenant: z.string().max(128),
   profile: z.string().max(32),
+  intent: z.string().max(128).optional(),
   files: z.array(z.strictObject({ path: WorkPath, bytes: z.number().int().min(0) })).max(20_000),
   steps: z.array(RunStep).min(1).max(16),
   collect: z.array(WorkPath).max(64),
@@ -68,6 +69,7 @@ export type RunRequest = {
   traceId: string;
   tenant: string;
   profile: string; // a profile of configs/sandbox_limits.json: 'node', 'python', 'shell'
+  intent?: string; // of the message: its own limits may stand in that file
   files: Record<string, Uint8Array>; // path in the work folder to bytes; what begins with #! may be run
   steps: { name: string; argv: string[] }[]; // a step that ends red ends the run
   collect: string[]; // paths or folders in the work folder to bring back

@@ -12,6 +12,7 @@ export type DiskUse = { used: number; full: boolean; inodes: number; inodesFull:
 /** A closed box with a shell in it that waits for steps. */
 export type Box = {
   pid: number; // of its first process, as this host counts; gone once `ended`
+  outside: number; // of the process that waits outside for its end
   work: string; // its work folder as this host reaches it, also after its end, until `close`
   control: Writable; // what the shell is to do, in its language
   report: Readable; // what the shell says about it
@@ -68,6 +69,7 @@ export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
     const before = attempts();
     return {
       pid,
+      outside: child.pid ?? pid,
       work: `/proc/self/fd/${work}`,
       ...streams,
       ended: end,

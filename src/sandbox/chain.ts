@@ -2,6 +2,7 @@ import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import type { Limits } from "../contracts/limits.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import type { Folder } from "./folder.ts";
+import { proxyEnvironment } from "./inside.ts";
 import type { Program } from "./programs.ts";
 import { quote, quoteAll } from "./quote.ts";
 import type { Tool } from "./tools.ts";
@@ -101,7 +102,7 @@ function processLimits({ size, process }: Limits, counted: boolean): string[] {
 }
 
 /** The arguments of bwrap: no namespace is shared, nothing is writable but the sized disk, nothing of /etc is the host's. */
-export function bwrapArgs({ folder, programs, binds, environment }: BoxPlan): string[] {
+export function bwrapArgs({ folder, limits, programs, binds, environment }: BoxPlan): string[] {
   const paths = [...new Set(programs.map((program) => program.folder)), "/usr/local/bin", "/usr/bin", "/bin"];
   const variables = {
     PATH: [...new Set(paths)].join(":"),
@@ -110,6 +111,7 @@ export function bwrapArgs({ folder, programs, binds, environment }: BoxPlan): st
     LANG: "C.UTF-8",
     CI: "true",
     NO_COLOR: "1",
+    ...(limits.network.mode === "allowlist" ? proxyEnvironment : {}),
     ...environment,
   };
   return [

@@ -44,6 +44,7 @@ export function openFolder(programs: Program[]): Folder {
   for (const [name, text] of Object.entries(etc)) writeFileSync(join(folder.etc, name), text);
   if (existsSync("/etc/ld.so.cache")) copyFileSync("/etc/ld.so.cache", join(folder.etc, "ld.so.cache"));
   copyAlternatives(join(folder.etc, "alternatives"));
+  copyAuthorities(join(folder.etc, "ssl/certs"));
   for (const { shown, links } of programs) {
     for (const { from, to } of shown) makeTarget(from, folder.opt + to.slice("/opt".length));
     for (const { at, to } of links) symlinkSync(to, folder.opt + at.slice("/opt".length));
@@ -78,6 +79,15 @@ function copyAlternatives(folder: string): void {
     const target = entry.isSymbolicLink() ? readlinkSync(join("/etc/alternatives", entry.name)) : "";
     if (/^\/usr\/(local\/)?(s?bin|lib)\//.test(target)) symlinkSync(target, join(folder, entry.name));
   }
+}
+
+/** Whom this host trusts to say who is who: public, and needed to reach what the network allows. */
+function copyAuthorities(folder: string): void {
+  const bundle = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"].find(existsSync);
+  if (!bundle) return;
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(bundle, join(folder, "ca-certificates.crt"));
+  symlinkSync("certs/ca-certificates.crt", join(dirname(folder), "cert.pem"));
 }
 
 /** What a bind mount needs to be there: a folder for a folder, a file for a file. */

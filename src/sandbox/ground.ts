@@ -1,11 +1,11 @@
-import type { Limits, Profile, SandboxClass, SandboxLimits } from "../contracts/limits.ts";
+import { type Limits, limitsFor, type Profile, type SandboxClass, type SandboxLimits } from "../contracts/limits.ts";
 import type { Promises } from "../contracts/sandbox.ts";
 import type { Cgroup, CgroupTree } from "./cgroup.ts";
 import type { BoxPlan } from "./chain.ts";
 import { type Folder, openFolder } from "./folder.ts";
 import { findProgram, type Program } from "./programs.ts";
 import { seccompFilter } from "./seccomp.ts";
-import { findTools, type Tools } from "./tools.ts";
+import { findTool, findTools, type Tools } from "./tools.ts";
 
 /** What this machine gives to boxes of one class. */
 export type Ground = {
@@ -15,6 +15,7 @@ export type Ground = {
   tree: CgroupTree | null; // null: rootless
   plan(slot: number, profile: Profile, held: { limits: Limits; cgroup: Cgroup | null }): BoxPlan;
   profiles: string[]; // those whose programs are all here
+  nsenter: string | null; // opens the way out of a box that has one; null: such profiles are not offered
   close(): Promise<void>;
 };
 
@@ -64,6 +65,7 @@ export function openGround(
     const program = findProgram(name, searchPath);
     if (program) programs.set(name, program);
   }
+  const nsenter = findTool("nsenter");
   const folder: Folder = openFolder([...programs.values()]);
   const own = process.getuid?.() ?? 0;
   return {
@@ -81,8 +83,10 @@ export function openGround(
       uid: own === 0 ? uidOf(process.pid, slot) : null,
       join: cgroup?.join ?? [],
     }),
+    nsenter,
     profiles: Object.entries(file.profiles)
       .filter(([, profile]) => profile.programs.every((name) => programs.has(name)))
+      .filter(([name]) => nsenter !== null || limitsFor(file, name).network.mode === "none")
       .map(([name]) => name),
     async close() {
       folder.close();

@@ -157,11 +157,12 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
 }
 
 /** The request as a worker must get it. Throws `invalid_request` naming what is wrong. */
-function headOf({ traceId, tenant, profile, files, steps, collect, limits }: RunRequest): RunHead {
+function headOf({ traceId, tenant, profile, intent, files, steps, collect, limits }: RunRequest): RunHead {
   const parsed = RunHead.safeParse({
     trace_id: traceId,
     tenant,
     profile,
+    ...(intent !== undefined && { intent }),
     files: Object.entries(files).map(([path, content]) => ({ path, bytes: content.byteLength })),
     steps,
     collect,

@@ -6,9 +6,11 @@ import { type Box, openBox } from "./box.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { collectFiles, hasFullFile } from "./collect.ts";
 import type { Ground } from "./ground.ts";
+import type { Refusal } from "./proxy.ts";
 import { type Piece, putFiles } from "./put.ts";
 import { openOutlet, runStep } from "./step.ts";
 import { openWatch, type Violation } from "./watch.ts";
+import { openWayOut, type WayOut } from "./wayout.ts";
 
 /** Output of the step with that number. */
 export type Output = { step: number; stream: "stdout" | "stderr"; bytes: Buffer };
@@ -19,6 +21,7 @@ export type Wish = {
   head: RunHead;
   pieces: AsyncIterable<Piece>;
   onOutput(output: Output): Promise<void> | void; // the box's stream waits until it is taken
+  onRefused?: (refusal: Refusal) => void; // somebody in the box reached for what is not on the list
   signal: AbortSignal; // kills the box; the run then throws the signal's reason
 };
 
@@ -32,7 +35,7 @@ export type Outcome = Omit<RunResult, "steps"> & { steps: Omit<StepResult, "stdo
  */
 export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
   const { slot, head, signal } = wish;
-  const limits = limitsFor(ground.file, head.profile, head.limits);
+  const limits = limitsFor(ground.file, head.profile, { ...head, wish: head.limits });
   const profile = ground.file.profiles[head.profile];
   if (!profile || !ground.profiles.includes(head.profile)) {
     throw new Failure("sandbox_unavailable", `this worker has no programs for the profile '${head.profile}'`);
@@ -50,16 +53,18 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
     const box = await openBox(plan, ground.filter);
     const abort = () => box.kill();
     signal.addEventListener("abort", abort);
+    let out: WayOut | null = null;
     try {
       await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: plan.uid }, wish.pieces));
       signal.throwIfAborted();
-      const { steps, broken } = await runSteps(box, { cgroup, limits, wish });
+      out = await openWayOut(ground, box, limits.network);
+      const { steps, broken } = await runSteps(box, { cgroup, limits, wish, out });
       signal.throwIfAborted();
       const red = steps.some(({ code }) => code !== 0);
       if (red && broken.length === 0 && (await hasFullFile(box.work, limits))) broken.push(tooLarge(limits));
       const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
       if (over) broken.push({ reason: "artifact", ...over });
-      const attempts = box.networkAttempts();
+      const attempts = box.networkAttempts() + out.refused();
       return {
         class: ground.class,
         ...told(broken, attempts > 0 ? ["network"] : []),
@@ -70,6 +75,7 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
       };
     } finally {
       signal.removeEventListener("abort", abort);
+      out?.close();
       for (const stream of [box.stdout, box.stderr]) stream.resume();
       await endBox(box, cgroup, limits);
       box.close();
@@ -79,14 +85,18 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
   }
 }
 
-type Stage = { cgroup: Cgroup | null; limits: Limits; wish: Wish };
+type Stage = { cgroup: Cgroup | null; limits: Limits; wish: Wish; out: WayOut };
 
 /** The steps, one after the other, and the end of the box: nothing of it runs when this answers. */
-async function runSteps(box: Box, { cgroup, limits, wish }: Stage) {
+async function runSteps(box: Box, { cgroup, limits, wish, out }: Stage) {
   const { head, signal, onOutput } = wish;
   const steps: Outcome["steps"] = [];
   const watch = openWatch(box, { cgroup, limits });
   const aborted = whenAborted(signal);
+  out.listen((refusal) => {
+    wish.onRefused?.(refusal);
+    if (limits.network.on_attempt === "fail") watch.report({ reason: "network", ...refusal });
+  });
   const left = { stdout: limits.size.stdout_bytes, stderr: limits.size.stderr_bytes };
 
   async function take(stream: "stdout" | "stderr", bytes: Buffer): Promise<void> {

@@ -56,6 +56,7 @@ export function takeRun({ ground, slot, number, head, link, log }: Taking): Take
         head,
         pieces: inbox.pieces,
         onOutput: ({ step, stream, bytes }) => send(stream, step, bytes),
+        onRefused: (refusal) => log.warn({ ...fact, ...refusal }, "a box reached for what it may not"),
         signal: controller.signal,
       });
       for (const [index, { content }] of outcome.files.entries()) await send("file", index, content);

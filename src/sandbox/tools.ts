@@ -21,9 +21,7 @@ export type Tools = { found: Record<Tool, string>; missing: string[] };
 export function findTools(): Tools {
   const missing: string[] = [];
   const find = (tool: Tool): string => {
-    const path = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"]
-      .map((folder) => join(folder, tool))
-      .find(isExecutable);
+    const path = findTool(tool);
     if (!path) missing.push(`${tool} is not installed; it comes with ${packages[tool]}`);
     return path ?? tool;
   };
@@ -37,6 +35,12 @@ export function findTools(): Tools {
     env: find("env"),
   };
   return { found, missing };
+}
+
+/** Where a tool is, in the system's own folders; null when it is not there. */
+export function findTool(name: string): string | null {
+  const folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"];
+  return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
 }
 
 function isExecutable(path: string): boolean {

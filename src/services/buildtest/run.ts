@@ -51,6 +51,7 @@ async function inSandbox(message: Message, { files, plan, tools }: Box): Promise
         traceId: message.traceId,
         tenant: message.tenant,
         profile: plan.language,
+        intent: message.intent,
         files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encoder.encode(text)])),
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
         collect: junitFile in files ? [] : [junitFile], // one that came with the files tells of another run
