@@ -1,4 +1,28 @@
 import type { Benchmark } from "./benchmark.ts";
 
 /** Everything `dagent bench` can measure. To add one: a file with `measure(bench)`, and an entry here. */
-export const benchmarks: Benchmark[] = [];
+export const benchmarks: Benchmark[] = [
+  {
+    name: "bus",
+    about: "our bus beside graphile-worker and pg-boss on one Postgres",
+    options: [
+      { flags: "--messages <n>", about: "of a drain", fallback: "20000" },
+      {
+        flags: "--rounds <n>",
+        about: "of which the median is taken; 3 at least for numbers to be believed",
+        fallback: "3",
+      },
+      { flags: "--only <names>", about: "of ours, graphile_worker, pg_boss, raw; with commas" },
+    ],
+    load: () => import("./bus/bench.ts"),
+  },
+  {
+    name: "bus-history",
+    about: "our bus with old snapshots, a long history, a flood and a killed worker",
+    options: [
+      { flags: "--scale <share>", about: "of the sizes that were promised; 0.1 is a quick run", fallback: "1" },
+      { flags: "--only <parts>", about: "of killed, fairness, lookups, claims; with commas" },
+    ],
+    load: () => import("./history/bench.ts"),
+  },
+];

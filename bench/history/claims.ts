@@ -1,0 +1,98 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { connect, type Database } from "../../src/store/database.ts";
+import { startEcho } from "../bus/echo.ts";
+import { ours, prepareOurs } from "../bus/ours.ts";
+import { judgeGoal } from "../goals.ts";
+import { ratio, rounded } from "../numbers.ts";
+import { queue } from "./load.ts";
+import { type Part, type Site, scaled } from "./part.ts";
+import { isClaim } from "./tables.ts";
+
+/** One claim: how long the statement took, and how many messages it brought. */
+export type Claim = { ms: number; messages: number };
+
+/**
+ * Drains a million messages with one worker while a REPEATABLE READ transaction of another connection keeps a snapshot
+ * from before the first claim, so that no row the claims leave behind can be cleaned away. Times the claims alone.
+ */
+export async function measureClaims({ ground, scale, progress, signal }: Site): Promise<Part> {
+  const messages = scaled(1_000_000, scale, 1000);
+  const url = await ground.database("bench_claims");
+  await prepareOurs(url);
+  const sql = connect(url, { max: 8 });
+  const holder = connect(url, { max: 1 });
+  const client = await ours.client(url, 1);
+  const claims: Claim[] = [];
+  try {
+    await queue(sql, messages, { progress, signal });
+    await sql.unsafe("vacuum (analyze)");
+    const enough = new AbortController();
+    const held = hold(holder, enough.signal);
+    let begun = 0;
+    const began = performance.now();
+    const timed = timing(sql, (claim) => claims.push(claim));
+    const worker = await startEcho({ sql: timed, name: "bench-claims", concurrency: 500, leaseMs: 60_000 }, () => {
+      begun += 1;
+      if (begun % Math.ceil(messages / 10) === 0) progress(`claims: ${begun} of ${messages} under an old snapshot`);
+    });
+    while (begun < messages || (await client.left())) {
+      signal.throwIfAborted();
+      await pause(50);
+    }
+    const seconds = (performance.now() - began) / 1000;
+    await worker.stop(1000);
+    enough.abort();
+    await held;
+    const tenths = tenthsOf(claims, messages);
+    const value = ratio(tenths.at(-1), tenths[0]);
+    return {
+      report: {
+        messages,
+        drained_per_s: rounded(messages / seconds),
+        claims: claims.length,
+        claim_ms_per_1k_by_tenth: tenths.map((ms) => rounded(ms)),
+        last_to_first: rounded(value),
+      },
+      goals: [judgeGoal({ name: "claims under an old snapshot: last tenth / first", unit: "×", most: 1.3 }, value)],
+    };
+  } finally {
+    await client.close();
+    await Promise.all([sql.end(), holder.end()]);
+    await ground.drop("bench_claims");
+  }
+}
+
+/** Keeps a snapshot until the signal fires. */
+function hold(sql: Database, signal: AbortSignal): Promise<void> {
+  return sql.begin(async (tx) => {
+    await tx.unsafe("set transaction isolation level repeatable read");
+    await tx`select 1 from bus_messages limit 1`;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  });
+}
+
+/** The same database; each claim made with it is timed. */
+function timing(sql: Database, heard: (claim: Claim) => void): Database {
+  return new Proxy(sql, {
+    async apply(target, _, [text, ...values]: [TemplateStringsArray, ...unknown[]]) {
+      const began = performance.now();
+      const rows = await target(text, ...values);
+      if (isClaim(text.join("?"))) heard({ ms: performance.now() - began, messages: rows.length });
+      return rows;
+    },
+  });
+}
+
+/** What claiming cost in each tenth of the messages, in milliseconds a thousand. A claim belongs to where it began. */
+export function tenthsOf(claims: Claim[], messages: number): number[] {
+  const sums = Array.from({ length: 10 }, () => ({ ms: 0, messages: 0 }));
+  let before = 0;
+  for (const claim of claims) {
+    const sum = sums[Math.min(9, Math.floor((before * 10) / messages))];
+    before += claim.messages;
+    if (!sum) continue;
+    sum.ms += claim.ms;
+    sum.messages += claim.messages;
+  }
+  return sums.map((sum) => (sum.messages === 0 ? 0 : (sum.ms * 1000) / sum.messages));
+}
