@@ -38,7 +38,7 @@ const files = ["src", "scenarios", "bench"]
   .filter((folder) => existsSync(folder))
   .flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((file) => file.endsWith(".ts"))
+      .filter((file) => file.endsWith(".ts") && !file.includes("node_modules"))
       .map((file) => join(folder, file)),
   );
 const text = new Map(files.map((file) => [file, readFileSync(file, "utf8")]));

@@ -1,79 +1,67 @@
 import { randomUUID } from "node:crypto";
 import { migrationsFolder, version } from "../../src/app/paths.ts";
-import { publish } from "../../src/bus/publish.ts";
+import { publish, publishAll, type Request } from "../../src/bus/publish.ts";
 import { Failure } from "../../src/contracts/failure.ts";
 import { connect, type Database } from "../../src/store/database.ts";
-import { insertMessages } from "../../src/store/messages.ts";
+import { declareRoles } from "../../src/store/lanes.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { openTrace } from "../../src/store/traces.ts";
-import { wake } from "../../src/store/wake.ts";
 import { role, startEcho } from "./echo.ts";
 import type { Body, System } from "./system.ts";
 
-const concurrency = 200;
-const pool = 8;
+const concurrency = 1000;
+const pool = 4;
 
-/** Where messages go: a role, a lane, and whose they are. */
-export type Lane = { to: string; shard: number; tenant: string };
-const lane: Lane = { to: role, shard: 0, tenant: "local" };
+/** Messages come from several tenants in turn; the bus is fair to them. */
+export const tenants = ["acme", "bell", "cord", "dune", "east", "fern", "glen", "hill"];
 
-/** Brings an empty database to the newest schema. */
-export async function prepareOurs(url: string, tenants: string[] = []): Promise<void> {
+/** Where messages go, when it matters. */
+export type Lane = Pick<Request, "to" | "tenant" | "shard">;
+
+/** Brings an empty database to the newest schema, with tenants and roles. */
+export async function prepareOurs(url: string, roles: string[] = [role]): Promise<void> {
   const sql = connect(url, { max: 1 });
   await migrate(sql, migrationsFolder);
   await sql`insert into tenants (id) select unnest(${tenants}::text[])`;
+  await declareRoles(
+    sql,
+    roles.map((name) => ({ role: name, shards: null, ordered: false })),
+  );
   await sql.end();
 }
 
-/** Publishes messages in one call: idempotent, each with its event; wakes the workers after the commit. */
-export async function putBatch(sql: Database, bodies: Body[], { to, shard, tenant }: Lane = lane): Promise<void> {
-  const traceId = randomUUID();
-  const [service = "", step = ""] = to.split(".");
-  await sql.begin(async (tx) => {
-    await openTrace(tx, {
-      traceId,
-      tenant,
-      intent: "chat",
-      idempotencyKey: `bench-${traceId}`,
-      requestHash: traceId,
-      traceparent: null,
-    });
-    const same = {
-      service,
-      role: step,
-      shard,
-      tenant,
-      intent: "chat",
-      traceId,
-      parentId: null,
-      assignment: null,
-    } as const;
-    await insertMessages(
-      tx,
-      bodies.map((payload) => ({ ...same, idempotencyKey: `bench-${payload.n}`, payload })),
-    );
-  });
-  await wake(sql, { roles: [to], traces: [] });
+/** Publishes messages in one call: each a request of its own, with a trace, a key that makes it idempotent, and its event. */
+export async function putBatch(sql: Database, bodies: Body[], lane?: Lane): Promise<void> {
+  for (const published of await publishAll(
+    sql,
+    bodies.map((body) => requestOf(body, lane)),
+  )) {
+    if (published instanceof Failure) throw published;
+  }
 }
 
 /** Publishes one message, as the gateway does. */
-export async function putSingle(sql: Database, payload: Body, tenant = "local"): Promise<void> {
-  await publish(sql, {
+export async function putSingle(sql: Database, body: Body, lane?: Lane): Promise<void> {
+  await publish(sql, requestOf(body, lane));
+}
+
+function requestOf(body: Body, lane?: Lane): Request {
+  return {
     to: role,
-    tenant,
+    tenant: tenants[body.n % tenants.length] ?? "local",
     intent: "chat",
-    payload,
+    payload: body,
     traceId: randomUUID(),
-    idempotencyKey: `bench-${payload.n}`,
+    idempotencyKey: `bench-${body.n}`,
     traceparent: null,
-  });
+    ...lane,
+  };
 }
 
 /** The bus of this repository: idempotent, with leases, traces, and an event for each transition. */
 export const ours: System = {
   version,
-  settings: { concurrency, pool, lease_ms: 30_000, poll_ms: 1000 },
-  prepare: prepareOurs,
+  settings: { concurrency, pool, lease_ms: 30_000, poll_ms: 1000, tenants: tenants.length, shards: 4 },
+  prepare: (url) => prepareOurs(url),
 
   async client(url, inFlight) {
     const sql = connect(url, { max: inFlight });
@@ -81,7 +69,7 @@ export const ours: System = {
       batch: (bodies) => putBatch(sql, bodies),
       single: (body) => putSingle(sql, body),
       async left() {
-        const [row] = await sql`select 1 where exists (select from bus_queue) or exists (select from bus_leases)`;
+        const [row] = await sql`select 1 where exists (select from bus_queue) or exists (select from bus_held)`;
         return row !== undefined;
       },
       close: () => sql.end(),

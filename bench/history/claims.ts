@@ -1,19 +1,19 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { connect, type Database } from "../../src/store/database.ts";
+import { connect, type Database, part } from "../../src/store/database.ts";
 import { startEcho } from "../bus/echo.ts";
 import { ours, prepareOurs } from "../bus/ours.ts";
 import { judgeGoal } from "../goals.ts";
 import { ratio, rounded } from "../numbers.ts";
 import { queue } from "./load.ts";
 import { type Part, type Site, scaled } from "./part.ts";
-import { isClaim } from "./tables.ts";
+import { claimedBy } from "./tables.ts";
 
-/** One claim: how long the statement took, and how many messages it brought. */
+/** One look for work: how long the statement took (it also settles what was done), and how many messages it brought. */
 export type Claim = { ms: number; messages: number };
 
 /**
  * Drains a million messages with one worker while a REPEATABLE READ transaction of another connection keeps a snapshot
- * from before the first claim, so that no row the claims leave behind can be cleaned away. Times the claims alone.
+ * from before the first claim, so that no row the claims leave behind can be cleaned away. Times every statement that looks for work.
  */
 export async function measureClaims({ ground, scale, progress, signal }: Site): Promise<Part> {
   const messages = scaled(1_000_000, scale, 1000);
@@ -31,7 +31,7 @@ export async function measureClaims({ ground, scale, progress, signal }: Site): 
     let begun = 0;
     const began = performance.now();
     const timed = timing(sql, (claim) => claims.push(claim));
-    const worker = await startEcho({ sql: timed, name: "bench-claims", concurrency: 500, leaseMs: 60_000 }, () => {
+    const worker = await startEcho({ sql: timed, name: "bench-claims", concurrency: 1000, leaseMs: 60_000 }, () => {
       begun += 1;
       if (begun % Math.ceil(messages / 10) === 0) progress(`claims: ${begun} of ${messages} under an old snapshot`);
     });
@@ -71,13 +71,16 @@ function hold(sql: Database, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The same database; each claim made with it is timed. */
+/** The same database; each statement that looks for work is timed. */
 function timing(sql: Database, heard: (claim: Claim) => void): Database {
   return new Proxy(sql, {
     async apply(target, _, [text, ...values]: [TemplateStringsArray, ...unknown[]]) {
+      const statement = part(text, ...values).from(1).text;
       const began = performance.now();
       const rows = await target(text, ...values);
-      if (isClaim(text.join("?"))) heard({ ms: performance.now() - began, messages: rows.length });
+      const ms = performance.now() - began;
+      const messages = claimedBy(statement, rows);
+      if (messages !== null) heard({ ms, messages });
       return rows;
     },
   });

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Failure } from "../../src/contracts/failure.ts";
+import { backlogs } from "../../src/store/backlog.ts";
 import { connect, type Database } from "../../src/store/database.ts";
 import { eventsOf } from "../../src/store/events.ts";
-import { backlogs } from "../../src/store/summary.ts";
+import { role, startEcho } from "../bus/echo.ts";
 import { type Lane, prepareOurs } from "../bus/ours.ts";
 import { judgeGoal } from "../goals.ts";
 import { percentile, rounded } from "../numbers.ts";
@@ -19,7 +20,7 @@ const roles = [
   "executor.execute",
   "orchestrator.decide",
 ];
-const lanes: Lane[] = roles.flatMap((to) => [0, 1, 2, 3].map((shard) => ({ to, shard, tenant: "local" })));
+const lanes: Lane[] = roles.flatMap((to) => [0, 1, 2, 3].map((shard) => ({ to, shard, tenant: "acme" })));
 
 const calls = 200;
 
@@ -28,8 +29,10 @@ export async function measureLookups({ ground, scale, progress, signal }: Site):
   const messages = scaled(1_000_000, scale, 24_000);
   const events = Math.ceil(scaled(10_000_000, scale, eventBlock) / eventBlock) * eventBlock;
   const url = await ground.database("bench_lookups");
-  await prepareOurs(url);
-  const sql = connect(url, { max: 4 });
+  await prepareOurs(url, [role, ...roles]);
+  const sql = connect(url, { max: 8 });
+  // A worker with nothing to do of its own: somebody always does what a bus needs every second.
+  const worker = await startEcho({ sql, name: "bench-upkeep", concurrency: 1, leaseMs: 60_000 }, () => {});
   try {
     await fillEvents(sql, events, (there) => {
       signal.throwIfAborted();
@@ -67,6 +70,7 @@ export async function measureLookups({ ground, scale, progress, signal }: Site):
       ],
     };
   } finally {
+    await worker.stop(1000);
     await sql.end();
     await ground.drop("bench_lookups");
   }
