@@ -7,17 +7,19 @@ import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
 import { countEnds } from "../ops/ends.ts";
+import { compareShadows } from "../ops/shadows.ts";
 import { openHub } from "../sandbox/hub.ts";
 import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
 import { generate } from "../services/codegen/generate.ts";
 import { execute } from "../services/executor/execute.ts";
 import { decideBy } from "../services/orchestrator/decide.ts";
+import { shadow } from "../services/orchestrator/shadow.ts";
 import { index } from "../services/rag/index.ts";
 import { query } from "../services/rag/query.ts";
 import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
-import { connect } from "../store/database.ts";
+import { connect, type Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
@@ -30,7 +32,7 @@ import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
 function handlersBy(orchestrator: () => OrchestratorPolicy): AnyHandler[] {
-  return [ask, index, query, decideBy(orchestrator), execute, generate, run];
+  return [ask, index, query, decideBy(orchestrator), shadow, execute, generate, run];
 }
 
 /** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
@@ -85,8 +87,7 @@ export async function runWorker(
     log,
     tools: { now: () => new Date(), models, sandbox: { run: hub?.run ?? noSandbox } },
   });
-  const count = () => countEnds(sql, { halfLifeS: orchestrator.current().memory.half_life_s });
-  const counting = sweepEvery(1000, async () => (await count()).length > 0, { name: "ends", log });
+  const counting = sweepEvery(1000, () => countAll(sql, orchestrator.current()), { name: "ends", log });
   const probing = keepProbing({ sql, refusesAddress: () => null, log });
   return {
     facts: {
@@ -105,6 +106,13 @@ export async function runWorker(
       await sql.end({ timeout: 5 });
     },
   };
+}
+
+/** Counts what has ended, and compares what shadows made of it. True: there may be more. */
+async function countAll(sql: Database, policy: OrchestratorPolicy): Promise<boolean> {
+  const counted = await countEnds(sql, policy);
+  const compared = await compareShadows(sql);
+  return counted.length > 0 || compared.length > 0;
 }
 
 const noSandbox: SandboxRun = async () => {

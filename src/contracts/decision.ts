@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AgentRef, Standing } from "./agent.ts";
 import { ChoiceRule } from "./choice.ts";
-import { Intent, Role } from "./message.ts";
+import { Failed, Intent, Role } from "./message.ts";
 import { Work } from "./work.ts";
 
 /** Why an agent could not be chosen, in one word. One agent, one reason: the first that is true. */
@@ -46,7 +46,17 @@ export const Candidate = z.object({
 export type Candidate = z.infer<typeof Candidate>;
 
 /** What orchestrator.decide is asked: the role wanted and the work for it. */
-export const DecideRequest = z.object({ role: Role, work: Work });
+export const DecideRequest = z.object({
+  role: Role,
+  work: Work,
+  fallback: z
+    .object({
+      of: z.string(), // the decision whose agent failed for good
+      left: z.number().int().nonnegative(), // how many more may be asked after this one
+      failed: z.array(Failed).min(1), // who failed this work so far, the last one last
+    })
+    .optional(), // none: the first choice for this work
+});
 export type DecideRequest = z.infer<typeof DecideRequest>;
 
 /** All that a choice depends on: the pure rule makes the same choice of it again. */
@@ -79,7 +89,7 @@ export const Choice = z.object({
 });
 export type Choice = z.infer<typeof Choice>;
 
-/** What orchestrator.decide answers, and what `orchestrate_decision` keeps: enough to explain the choice a year later. */
+/** What `orchestrate_decision` keeps: enough to explain the choice a year later. */
 export const Decision = Choice.extend({
   role: Role,
   chosen: AgentRef.extend({ canary: z.boolean() }),
@@ -91,6 +101,11 @@ export const Decision = Choice.extend({
       failure: z.object({ code: z.string(), message: z.string() }),
     })
     .nullable(), // null: the first choice for this work
+  shadow: AgentRef.nullable(), // who gets a copy of the work; its answer is compared, never returned
   inputs: DecisionInputs,
 });
 export type Decision = z.infer<typeof Decision>;
+
+/** What orchestrator.decide answers: the decision's name, and what a person wants to know first. */
+export const Decided = z.object({ decision_id: z.string(), chosen: Decision.shape.chosen, because: z.string() });
+export type Decided = z.infer<typeof Decided>;

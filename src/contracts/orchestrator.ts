@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
 import { Decision } from "./decision.ts";
 import { Intent, Role, Tenant, TraceId } from "./message.ts";
+import { Work } from "./work.ts";
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -86,3 +87,34 @@ export type DecisionsQuery = z.input<typeof DecisionsQuery>;
 
 export const DecisionList = z.object({ decisions: z.array(DecisionView) });
 export type DecisionList = z.infer<typeof DecisionList>;
+
+/** What orchestrator.shadow is asked: work for somebody whose answer is compared and never returned. */
+export const ShadowRequest = z.object({
+  of: z.string(), // the decision this is the copy of
+  role: Role,
+  agent: AgentRef,
+  work: Work,
+});
+export type ShadowRequest = z.infer<typeof ShadowRequest>;
+
+const Side = z.object({
+  outcome: z.enum(["good", "bad", "void"]),
+  verdict: z.enum(["pass", "fail"]).nullable(),
+  text: z.string().nullable(), // its beginning; null: no answer
+  code: z.string().nullable(), // of the failure
+  latency_ms: z.number().nonnegative(),
+  cost_usd: z.number().nonnegative().nullable(),
+});
+
+/** What a shadow would have answered, beside what the caller was: the event `shadow_compared`. */
+export const Comparison = z.object({
+  decision_id: z.string(), // of the work that was returned
+  shadow: AgentRef,
+  shadow_trace_id: TraceId, // where its answer is kept, with its artifacts
+  same_outcome: z.boolean(),
+  same_verdict: z.boolean(),
+  same_text: z.boolean(),
+  returned: Side,
+  kept: Side,
+});
+export type Comparison = z.infer<typeof Comparison>;

@@ -1,8 +1,9 @@
 import type { Agent, AgentRef } from "../contracts/agent.ts";
+import { CanaryState } from "../contracts/canary.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { PromoteRequest } from "../contracts/registry.ts";
 import { handOverCanaries, pauseAgent, putAgent } from "../store/agents.ts";
-import { beginTest, type CanaryTest, canaryTests, endTest } from "../store/canaries.ts";
+import { beginTrial, endTrial, type Trial, trials } from "../store/canaries.ts";
 import type { Sql } from "../store/database.ts";
 import { changing, type Registrar, refOf, refusal, tell, theOne } from "./registry.ts";
 
@@ -23,11 +24,17 @@ export async function promoteCanary(
       version,
     );
     const stable = stableIn(known, canary);
-    const tests = await canaryTests(tx);
-    const test = tests.find((one) => one.agent_id === canary.id && one.agent_version === canary.version);
-    if (!force) mustBeFit(canary, test);
+    const trial = (await trials(tx)).find((one) => one.agent_id === canary.id && one.agent_version === canary.version);
+    if (!force) mustBeFit(canary, trial);
     mustDoAsMuch(canary, stable);
-    await takeOver(tx, { registrar, canary, stable, known, test });
+    await takeOver(tx, {
+      by: registrar.by,
+      traceId: registrar.traceId,
+      canary,
+      stable,
+      known,
+      evidence: trial?.state ?? null,
+    });
     return refOf(canary);
   });
 }
@@ -38,35 +45,51 @@ function stableIn(known: Agent[], { id, version, canary_of }: Agent): Agent {
   throw refusal("conflict", [{ path: "/version", message: `${id} ${version} is no canary` }]);
 }
 
-function mustBeFit({ id, version, paused }: Agent, test: CanaryTest | undefined): void {
+function mustBeFit({ id, version, paused }: Agent, trial: Trial | undefined): void {
   if (paused) {
     throw new Failure("conflict", `${id} ${version} was paused by ${paused.by}; force promotes it all the same`, {
       evidence: paused.evidence,
     });
   }
-  if (test?.verdict === "not_worse") return;
-  const calls = (test?.canary_good ?? 0) + (test?.canary_bad ?? 0);
+  if (trial?.verdict === "not_worse") return;
+  const { seen, open } = trial?.state ?? none;
+  const calls = seen.canary.good + seen.canary.bad + open.canary.good + open.canary.bad;
   const said = `the test of ${id} ${version} has not said after ${calls} calls that it is not worse; force promotes it all the same`;
-  throw new Failure("conflict", said, { test: test ?? null });
+  throw new Failure("conflict", said, { verdict: trial?.verdict ?? "open", state: trial?.state ?? none });
+}
+
+const none = CanaryState.parse({});
+
+/** Whether a canary does all that its stable does: else some work would be left to nobody. */
+export function doesAsMuch(canary: Agent, stable: Agent): boolean {
+  return stable.intents.every((intent) => canary.intents.includes(intent));
 }
 
 function mustDoAsMuch(canary: Agent, stable: Agent): void {
+  if (doesAsMuch(canary, stable)) return;
   const missing = stable.intents.filter((intent) => !canary.intents.includes(intent));
-  if (missing.length === 0) return;
   const said = `does not do ${missing.join(", ")}, and ${stable.id} ${stable.version} does: add it first`;
   throw refusal("conflict", [{ path: "/intents", message: said }]);
 }
 
-type TakeOver = { registrar: Registrar; canary: Agent; stable: Agent; known: Agent[]; test: CanaryTest | undefined };
+type TakeOver = {
+  by: string;
+  traceId: string | null;
+  canary: Agent;
+  stable: Agent;
+  known: Agent[];
+  evidence: object | null; // what speaks for the canary
+};
 
-async function takeOver(tx: Sql, { registrar, canary, stable, known, test }: TakeOver): Promise<void> {
+/** Puts the canary in the place of the stable, inside a transaction that holds the registry. */
+export async function takeOver(tx: Sql, { by, traceId, canary, stable, known, evidence }: TakeOver): Promise<void> {
   const [to, from] = [refOf(canary), refOf(stable)];
   await putAgent(tx, { ...canary, canary_of: null, canary_pct: 0, mode: "live", enabled: true });
   await pauseAgent(tx, to, null);
-  await endTest(tx, to);
+  await endTrial(tx, to);
   await putAgent(tx, { ...stable, enabled: false });
   await handOverCanaries(tx, from, to);
   const others = known.filter(({ canary_of: of }) => of?.agent_id === stable.id && of.agent_version === stable.version);
-  for (const other of others.filter((one) => one !== canary)) await beginTest(tx, refOf(other));
-  await tell(tx, registrar, { kind: "canary_promoted", agent: canary, details: { stable: from, test: test ?? null } });
+  for (const other of others.filter((one) => one !== canary)) await beginTrial(tx, refOf(other));
+  await tell(tx, { by, traceId }, { kind: "canary_promoted", agent: canary, details: { stable: from, evidence } });
 }

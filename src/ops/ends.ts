@@ -1,6 +1,7 @@
 import type { Agent } from "../contracts/agent.ts";
+import type { Memory, OrchestratorPolicy } from "../contracts/choice.ts";
 import { learn, type Outcome, outcomeOf } from "../rules/outcome.ts";
-import { allAgents } from "../store/agents.ts";
+import { allAgents, holdRegistry } from "../store/agents.ts";
 import type { Database } from "../store/database.ts";
 import {
   aloneInSweep,
@@ -12,29 +13,32 @@ import {
   keepRecords,
   recordsOf,
 } from "../store/ends.ts";
+import { observeTrials } from "./trials.ts";
 
 /** One end as it was counted. */
 export type CountedEnd = Ended & { outcome: Outcome };
 
 /**
- * Counts the ends of decided work that were not counted yet: how each decision ended, and what is known of the agents
- * after it, in one transaction. One sweep at a time in all workers; the others answer nothing and try again later.
+ * Counts the ends of decided work that were not counted yet: how each decision ended, what is known of the agents after
+ * it, and what the tests of canaries say, in one transaction. One sweep at a time in all workers; the others answer nothing and try again later.
  */
 export async function countEnds(
   sql: Database,
-  { halfLifeS, limit = 500 }: { halfLifeS: number; limit?: number },
+  { memory, canary, limit = 500 }: Pick<OrchestratorPolicy, "memory" | "canary"> & { limit?: number },
 ): Promise<CountedEnd[]> {
   return sql.begin(async (tx) => {
     if (!(await aloneInSweep(tx))) return [];
     const ended = await endedDecisions(tx, limit);
     if (ended.length === 0) return [];
     const counted = ended.map((one) => ({ ...one, outcome: outcomeOf(endingOf(one), one.intent) }));
+    await holdRegistry(tx);
     const agents = await allAgents(tx);
     await countDecisions(
       tx,
       counted.map((one) => countOf(one, agents)),
     );
-    await keepRecords(tx, learnt(await recordsOf(tx, counted), counted, halfLifeS));
+    await keepRecords(tx, learnt(await recordsOf(tx, counted), counted, memory));
+    await observeTrials(tx, { ends: counted, agents, plan: canary });
     return counted;
   });
 }
@@ -63,13 +67,13 @@ function latencyOf({ at, ended_at }: Ended): number {
 }
 
 /** The records after these ends, each agent and intent once. */
-function learnt(known: Known[], counted: CountedEnd[], halfLifeS: number): Known[] {
+function learnt(known: Known[], counted: CountedEnd[], memory: Memory): Known[] {
   const records = new Map(known.map((record) => [keyOf(record), record]));
   for (const end of counted) {
     if (end.outcome === "void") continue;
     const { agent_id, agent_version, intent, ended_at: at } = end;
     const one = { good: end.outcome === "good", latencyMs: latencyOf(end), at };
-    const record = learn(records.get(keyOf(end)) ?? null, intent, one, halfLifeS);
+    const record = learn(records.get(keyOf(end)) ?? null, intent, one, memory);
     records.set(keyOf(end), { ...record, agent_id, agent_version });
   }
   return [...records.values()];

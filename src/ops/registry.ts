@@ -4,7 +4,7 @@ import { Failure } from "../contracts/failure.ts";
 import { type AgentPatch, type AgentPut, AgentRequest } from "../contracts/registry.ts";
 import { type Objection, objectionsTo, stableOf } from "../rules/registration.ts";
 import { allAgents, holdRegistry, pauseAgent, putAgent, removeAgent } from "../store/agents.ts";
-import { beginTest, endTest } from "../store/canaries.ts";
+import { beginTrial, endTrial } from "../store/canaries.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
@@ -128,12 +128,12 @@ async function enter(tx: Sql, { registrar, known, request, before, reason }: Ent
 
 /** A canary that is new, has another stable or is another thing behind its name has to prove itself anew. */
 async function test(tx: Sql, agent: AgentSpec, before: Agent | undefined): Promise<void> {
-  if (!agent.canary_of) return endTest(tx, refOf(agent));
+  if (!agent.canary_of) return endTrial(tx, refOf(agent));
   const same = isDeepStrictEqual(
     [before?.canary_of, before?.reach, before?.mode],
     [agent.canary_of, agent.reach, agent.mode],
   );
-  if (!same) await beginTest(tx, refOf(agent));
+  if (!same) await beginTrial(tx, refOf(agent));
 }
 
 type Rest = { registrar: Registrar; before: Agent; paused: boolean; reason: string | undefined };
@@ -142,7 +142,7 @@ async function rest(tx: Sql, { registrar, before, paused, reason }: Rest): Promi
   const evidence = { reason: reason ?? "somebody paused it" };
   await pauseAgent(tx, refOf(before), paused ? { by: registrar.by, evidence } : null);
   const canary = before.canary_of !== null;
-  if (canary && !paused) await beginTest(tx, refOf(before));
+  if (canary && !paused) await beginTrial(tx, refOf(before));
   const kind = `${canary ? "canary" : "agent"}_${paused ? "paused" : "resumed"}`;
   await tell(tx, registrar, { kind, agent: before, details: { reason: reason ?? null } });
 }
@@ -169,7 +169,11 @@ export function refusal(code: "invalid_request" | "conflict", objections: Object
 export type Told = { kind: string; agent: { id: string; version: string }; details: Record<string, unknown> };
 
 /** Tells of a change, and who made it. */
-export function tell(tx: Sql, { by, traceId }: Registrar, { kind, agent, details }: Told): Promise<void> {
+export function tell(
+  tx: Sql,
+  { by, traceId }: Pick<Registrar, "by" | "traceId">,
+  { kind, agent, details }: Told,
+): Promise<void> {
   return tellAlone(tx, {
     kind,
     traceId,

@@ -1,4 +1,5 @@
 import type { AgentStats } from "../contracts/agent.ts";
+import type { Memory } from "../contracts/choice.ts";
 import { failures } from "../contracts/failure.ts";
 import type { Answer, Intent } from "../contracts/message.ts";
 
@@ -22,20 +23,20 @@ export function outcomeOf(ending: Ending, intent: Intent): Outcome {
 export type Counted = { good: boolean; latencyMs: number; at: Date };
 
 /**
- * What is known of an agent after one more end: what was known before has lost half its weight for every `halfLifeS`
- * that passed since. The latency is a mean under the same weights. An end that comes late (before `at`) weighs less by
- * the same measure, so the order in which ends are counted does not matter.
+ * What is known of an agent after one more end: what was known before has lost half its weight for every
+ * `half_life_s` seconds that passed since, and for every `half_life_calls` ends. The latency is a mean under the same
+ * weights. An end that is counted late (from before `at`) has faded by the same measure of time.
  */
 export function learn(
   known: AgentStats | null,
   intent: Intent,
   { good, latencyMs, at }: Counted,
-  halfLifeS: number,
+  { half_life_s, half_life_calls }: Memory,
 ): AgentStats {
   const before = known ? new Date(known.at) : at;
   const latest = before > at ? before : at;
-  const fade = (from: Date) => 0.5 ** ((latest.getTime() - from.getTime()) / 1000 / halfLifeS);
-  const old = known ? fade(before) : 0;
+  const fade = (from: Date) => 0.5 ** ((latest.getTime() - from.getTime()) / 1000 / half_life_s);
+  const old = known ? fade(before) * 0.5 ** (1 / half_life_calls) : 0;
   const fresh = fade(at);
   const weight = ((known?.good ?? 0) + (known?.bad ?? 0)) * old;
   const latency = ((known?.latency_ms ?? latencyMs) * weight + latencyMs * fresh) / (weight + fresh);

@@ -19,16 +19,20 @@ const standing = part`
     from registry_stats s
     where s.agent_id = a.id and s.agent_version = a.version), '[]') as stats`;
 
-/** Everybody registered for a role, able or not, with what is known of them now. */
-export async function standings(
-  sql: Sql,
-  serviceRole: string,
-): Promise<(Standing & Pick<Agent, "reach" | "origin">)[]> {
-  return sql<(Standing & Pick<Agent, "reach" | "origin">)[]>`
-    select ${agentColumns}, ${standing}, null as circuit, null as barred
-    from registry_agents a
-    where a.service_role = ${serviceRole}
+/** Everybody registered for a role, able or not, with what is known of them at that moment. */
+export type Seen = { at: Date; agents: (Standing & Pick<Agent, "reach" | "origin">)[] };
+
+/** Looks at everybody registered for a role. */
+export async function standings(sql: Sql, serviceRole: string): Promise<Seen> {
+  const rows = await sql<(Seen["agents"][number] & { seen_at: Date })[]>`
+    select ${agentColumns}, ${standing}, null as circuit, null as barred, clock.seen_at
+    from (select bus_now() as seen_at) clock
+    left join registry_agents a on a.service_role = ${serviceRole}
     order by a.id, a.version`;
+  const [first] = rows;
+  if (!first) throw new Error("a left join from one row answers one row");
+  const agents = rows.filter(({ id }) => id !== null).map(({ seen_at, ...agent }) => agent);
+  return { at: first.seen_at, agents };
 }
 
 /** An agent as it is shown. */

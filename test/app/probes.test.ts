@@ -36,7 +36,7 @@ const agentAt = (id: string, probe: string) =>
   agentSpec({ id, reach: { kind: "http", url: at("/"), secret: null, timeout_ms: 1000, probe } });
 const silence = async () =>
   Object.fromEntries(
-    (await standings(world.sql, "executor.execute")).map(({ id, silent_ms }) => [id, silent_ms > 10_000]),
+    (await standings(world.sql, "executor.execute")).agents.map(({ id, silent_ms }) => [id, silent_ms > 10_000]),
   );
 
 test("an agent that answers its probe is heard from; one that is ill, leads elsewhere or is gone is silent", async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { KeyCreated, Problem } from "../../src/contracts/http.ts";
 import { AgentList, AgentView } from "../../src/contracts/registry.ts";
 import { register } from "../../src/store/agents.ts";
+import { trials } from "../../src/store/canaries.ts";
 import { agentSpec } from "../support/agents.ts";
 import { type Door, openDoor, post } from "./door.ts";
 
@@ -163,8 +164,9 @@ describe("/api/agents", () => {
   });
 
   test("begins the test of a canary anew when it becomes something else, and not otherwise", async () => {
-    const counted = () => door.world.sql`update registry_canaries set canary_good = 5`;
-    const good = async () => (await door.world.sql`select canary_good::int as good from registry_canaries`)[0]?.good;
+    const seen = { canary: { good: 5, bad: 0 }, stable: { good: 0, bad: 0 } };
+    const counted = () => door.world.sql`update registry_canaries set state = ${{ seen }}`;
+    const good = async () => (await trials(door.world.sql))[0]?.state.seen.canary.good;
     await send("POST", "", echo);
     await send("POST", "", canary);
 

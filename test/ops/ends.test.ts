@@ -9,7 +9,7 @@ import { register } from "../../src/store/agents.ts";
 import { decisionOf } from "../../src/store/decisions.ts";
 import { standings } from "../../src/store/standings.ts";
 import { answer, take } from "../gateway/door.ts";
-import { agentSpec } from "../support/agents.ts";
+import { agentSpec, shipped } from "../support/agents.ts";
 import { decided } from "../support/decisions.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -42,8 +42,10 @@ describe("the ends of decided work", () => {
     };
   }
   const once = { default: { max_attempts: 1, base_ms: 0, factor: 1, cap_ms: 0, jitter: 0 }, keys: {} };
-  const sweep = () => countEnds(world.sql, { halfLifeS: 86_400 });
-  const known = async () => (await standings(world.sql, "executor.execute")).find(({ id }) => id === "steady");
+  const { memory, canary } = shipped;
+  const policy = { memory: { ...memory, half_life_calls: 100_000 }, canary };
+  const sweep = () => countEnds(world.sql, policy);
+  const known = async () => (await standings(world.sql, "executor.execute")).agents.find(({ id }) => id === "steady");
 
   test("are counted once, with what they took and cost", async () => {
     const one = await work();

@@ -4,9 +4,10 @@ import type { AgentStats } from "../../src/contracts/agent.ts";
 import { type Counted, learn } from "../../src/rules/outcome.ts";
 
 const day = 86_400;
+const memory = { half_life_s: day, half_life_calls: Number.POSITIVE_INFINITY };
 const at = (seconds: number) => new Date(Date.UTC(2030, 0, 1) + seconds * 1000);
 const learnt = (ends: Counted[]) =>
-  ends.reduce<AgentStats | null>((known, end) => learn(known, "code.generate", end, day), null);
+  ends.reduce<AgentStats | null>((known, end) => learn(known, "code.generate", end, memory), null);
 
 describe("what is known of an agent", () => {
   test("weighs half after the half-life", () => {
@@ -19,7 +20,17 @@ describe("what is known of an agent", () => {
     expect(known?.latency_ms).toBeCloseTo(300, 9);
   });
 
-  test("does not depend on the order in which ends are counted", () => {
+  test("weighs half after the half-life in calls, too", () => {
+    const ends = Array.from({ length: 11 }, (_, n) => ({ good: n === 0, latencyMs: 1, at: at(0) }));
+    const known = ends.reduce<AgentStats | null>(
+      (before, end) => learn(before, "code.generate", end, { ...memory, half_life_calls: 10 }),
+      null,
+    );
+
+    expect(known?.good).toBeCloseTo(0.5, 9);
+  });
+
+  test("does not depend on the order in which ends are counted, but for the calls between them", () => {
     const end = fc.record({
       good: fc.boolean(),
       latencyMs: fc.nat(10_000),

@@ -9,7 +9,7 @@ import { anyInputs } from "../support/standings.ts";
 const decided = (asked: DecisionInputs): Decision | null => {
   const choice = choose(asked);
   const { chosen } = choice;
-  return chosen && { ...choice, chosen, role: asked.role, fallback: null, inputs: asked };
+  return chosen && { ...choice, chosen, role: asked.role, fallback: null, shadow: null, inputs: asked };
 };
 const stored = (decision: Decision) => Decision.parse(JSON.parse(JSON.stringify(decision)));
 

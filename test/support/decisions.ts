@@ -20,6 +20,7 @@ export async function decided(
     weights_hash: "fixed",
     candidates: [],
     fallback: null,
+    shadow: null,
     inputs: inputs([]),
   };
   await keepDecision(sql, {

@@ -5,6 +5,7 @@ import type { Message } from "../../contracts/message.ts";
 import type { RunResult } from "../../contracts/sandbox.ts";
 import type { Work } from "../../contracts/work.ts";
 import { applyEdits } from "../../rules/edits.ts";
+import { fallbackFor } from "../../rules/fallback.ts";
 import { trimLog } from "../../rules/testlog.ts";
 import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
@@ -24,6 +25,7 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   role: "buildtest.run",
   accepts: BuildTestRequest,
   answers: BuildTestReport,
+  onDead: fallbackFor,
 
   async handle(message, tools) {
     const { work, written } = message.payload;

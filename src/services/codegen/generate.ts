@@ -5,6 +5,7 @@ import { Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
 import type { Generation, Model } from "../../contracts/model.ts";
 import { applyEdits, fingerprintOf, patchOf } from "../../rules/edits.ts";
+import { fallbackFor } from "../../rules/fallback.ts";
 import { changeIn } from "./answer.ts";
 import { refuseOverspent, tokensLeft } from "./budget.ts";
 import { promptFor } from "./prompt.ts";
@@ -21,6 +22,7 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
   role: "codegen.generate",
   accepts: GenerateRequest,
   answers: CodegenMetrics,
+  onDead: fallbackFor,
 
   async handle(message, tools) {
     const { work, rounds } = message.payload;

@@ -7,6 +7,7 @@ import { ExecuteRequest } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { Assignment, type Message } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
+import { fallbackFor } from "../../rules/fallback.ts";
 import { agentOf } from "../../store/agents.ts";
 
 /** Who was sent the work, and how. */
@@ -25,6 +26,7 @@ export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
   role: "executor.execute",
   accepts: ExecuteRequest,
   answers: Sent,
+  onDead: fallbackFor,
 
   async handle(message, { sql, now }) {
     const { agent_id, agent_version, ttl_ms } = assignmentOf(message);

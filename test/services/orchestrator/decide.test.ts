@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { DecideRequest } from "../../../src/contracts/decision.ts";
+import { type DecideRequest, Decision } from "../../../src/contracts/decision.ts";
 import type { Message } from "../../../src/contracts/message.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { register } from "../../../src/store/agents.ts";
@@ -32,16 +32,17 @@ describe("orchestrator.decide", () => {
 
     const { result, next } = await decide.handle(asked(), world.tools);
 
+    const [told] = world.recorded;
+    const decision = Decision.parse(told?.data);
+    expect(result).toEqual({ decision_id: String(ids), chosen: decision.chosen, because: decision.because });
     expect(result.because).toBe("steady 1: the only able one of 2 considered");
-    expect(result.candidates.map(({ agent_id, excluded }) => [agent_id, excluded])).toEqual([
+    expect(decision.candidates.map(({ agent_id, excluded }) => [agent_id, excluded])).toEqual([
       ["steady", null],
       ["other", "it does not do code.buildtest"],
     ]);
     expect(next).toMatchObject([{ to: "executor.execute", assignment: { agent_id: "steady", model: null } }]);
-    expect(world.recorded).toEqual([
-      { kind: "orchestrate_decision", data: result },
-      { kind: "orchestrate_enqueued", data: { to: "executor.execute", ...result.chosen } },
-    ]);
+    expect(world.recorded.map(({ kind }) => kind)).toEqual(["orchestrate_decision", "orchestrate_enqueued"]);
+    expect(world.recorded[1]?.data).toEqual({ to: "executor.execute", ...result.chosen });
   });
 
   test("a message that is tried again meets its first choice, whatever has changed since", async () => {
