@@ -15,8 +15,8 @@ export type Flows = {
   hear(flows: Flow[], nowMs: number): void;
   /** What to ask for when `limit` may be taken: our own lanes first, those of others only when ours are empty. */
   ask(lanes: Lanes, limit: number, nowMs: number): Wish;
-  /** What came of it. A flow that gave less than was asked of it is empty. */
-  took(taken: Taken[], wish: Wish, limit: number): void;
+  /** What came of it. A flow that gave less than was asked of it is empty, unless others took from it at that moment. */
+  took(taken: Taken[], wish: Wish, { limit, contested }: { limit: number; contested: boolean }): void;
   /** Below this seq no transaction is open any more: what is there, is visible. */
   settledBelow(seq: number): void;
   /** Looks at everything again, once: rows may have come back below what was taken. */
@@ -65,7 +65,7 @@ export function openFlows(): Flows {
         perFlow: asked.length < 2 ? limit : Math.min(limit, Math.max(8, Math.ceil((2 * limit) / asked.length))),
       };
     },
-    took(taken, { asked, perFlow }, limit) {
+    took(taken, { asked, perFlow }, { limit, contested }) {
       const counts = new Map<string, number>();
       for (const one of taken) {
         const key = keyOf(one);
@@ -73,7 +73,7 @@ export function openFlows(): Flows {
         last.set(key, Math.max(last.get(key) ?? 0, Number(one.seq)));
       }
       if (last.size > keptMost) last.clear();
-      if (taken.length >= limit) return;
+      if (contested || taken.length >= limit) return;
       for (const flow of asked) {
         const key = keyOf(flow);
         if ((counts.get(key) ?? 0) < perFlow) waiting.delete(key);

@@ -57,7 +57,7 @@ export function openRounds(
       if (lost.has(done.message.id)) reject(new Failure("lease_lost", `message ${done.message.id} is no longer held`));
       else resolve();
     }
-    flows.took(answer.taken, wish, limit);
+    flows.took(answer.taken, wish, { limit, contested: answer.contested });
     for (const { token } of answer.taken) inHand.set(token, (inHand.get(token) ?? 0) + 1);
     tellOthers(done.filter(({ message }) => !lost.has(message.id)));
     return answer.taken;

@@ -33,12 +33,13 @@ export type Taken = Claimed & { seq: string; leftMs: number | null }; // leftMs:
 /**
  * One round of a worker, in one statement and one commit: settles what was done, and takes up to `limit` of the due
  * messages of the flows it asks for, higher priorities first and one of each tenant in turn. Answers those, and the ids
- * of what could not be settled because its lease is gone: nothing of it was written.
+ * of what could not be settled because its lease is gone: nothing of it was written. `contested`: another worker took
+ * some of what we saw, so less than was asked for does not mean that there is no more.
  */
-export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lost: string[] }> {
+export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lost: string[]; contested: boolean }> {
   const { done } = round;
   const claims = round.limit > 0 && round.asked.length > 0;
-  const rows = await sql<(Taken & { what: "message" | "lease" | "lost" })[]>`
+  const rows = await sql<(Taken & { what: "message" | "lease" | "seen" | "lost" })[]>`
     with ${settling(round)} ${done.some(({ next }) => next.length > 0) ? following(done) : empty}
     ${done.some(({ records }) => records.length > 0) ? noting(done, round.worker) : empty}
     ${claims ? claiming(round) : empty}
@@ -52,7 +53,13 @@ export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lo
     ${claims ? claimed : empty}
     select 'lost' as what, null::float8 as "leftMs", e.message_id as id, ${noMessage(part`null::jsonb`)}
     from ends e where not exists (select from held h where h.token = e.token)`.catch(endedTwice);
-  return { taken: takenOf(rows, round.worker), lost: rows.filter(({ what }) => what === "lost").map(({ id }) => id) };
+  const taken = takenOf(rows, round.worker);
+  const seen = rows.find(({ what }) => what === "seen")?.leftMs ?? 0;
+  return {
+    taken,
+    contested: seen > taken.length,
+    lost: rows.filter(({ what }) => what === "lost").map(({ id }) => id),
+  };
 }
 
 /** Messages and their lease come as rows of their own, because joining them would cost more than all the rest. */
@@ -99,6 +106,9 @@ const claimed = part`
     union all
     select 'lease', null, null, ${noMessage(part`l.row`)}
     from leased l
+    union all
+    select 'seen', count(*), null, ${noMessage(part`null::jsonb`)}
+    from next
     union all`;
 
 /** `held` is the fence: who does not hold the lease settles nothing. */

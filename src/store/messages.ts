@@ -107,17 +107,16 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
       left join tenants t on t.id = d.tenant
     ),
     wanted as materialized (
-      select nextval('bus_ids') as id, (d.place - 1)::integer as n, d.trace_id, d.root_id, d.parent_id, d.key,
-             d.request_hash, d.payload, k.*
-      from rows from (
+      select d.id, (d.place - 1)::integer as n, d.trace_id, d.root_id, d.parent_id, d.key, d.request_hash, d.payload, k.*
+      from (select nextval('bus_ids') as id, each.* from rows from (
         unnest(${ids(({ traceId }) => traceId)}::uuid[]), unnest(${ids(({ rootId }) => rootId)}::bigint[]),
         unnest(${ids(({ parentId }) => parentId)}::bigint[]),
         unnest(${drafts.map(({ idempotencyKey }) => idempotencyKey)}::text[]),
         unnest(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : null))}::text[]),
         unnest(${`{${kindOf.join(",")}}`}::integer[]),
         jsonb_array_elements(${jsonText(drafts.map(({ payload }) => payload ?? null))}::text::jsonb)
-      ) with ordinality as d (trace_id, root_id, parent_id, key, request_hash, kind, payload, place)
-      join kinds k using (kind) ${after}
+      ) with ordinality as each (trace_id, root_id, parent_id, key, request_hash, kind, payload, place) ${after}) d
+      join kinds k using (kind)
     )`;
 }
 
