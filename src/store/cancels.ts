@@ -28,12 +28,15 @@ export async function dropWaits(tx: Sql, traceId: string): Promise<void> {
     where trace_id = ${traceId} and answered_at is null`;
 }
 
-/** Messages whose time to live is over; each is answered once. */
+/** Messages whose time to live is over, each once. What is held now is left to its worker, or until its lease runs out. */
 export async function expireDeadlines(tx: Sql, limit: number): Promise<string[]> {
   const rows = await tx<{ id: string }[]>`
     delete from bus_deadlines d
     where d.ctid = any (array(
-      select ctid from bus_deadlines where expires_at <= bus_now() order by expires_at limit ${limit}
+      select ctid from bus_deadlines due
+      where expires_at <= bus_now() and not exists (select from bus_held h where h.message_id = due.message_id)
+      order by expires_at
+      limit ${limit}
       for update skip locked))
     returning message_id as id`;
   return rows.map(({ id }) => id);

@@ -1,0 +1,210 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { walk } from "../../bench/chaos/history.ts";
+import { cancelTrace } from "../../src/bus/cancel.ts";
+import { publish } from "../../src/bus/publish.ts";
+import { giveBack, settleDone, settleFailed, settleLapsed } from "../../src/bus/settle.ts";
+import { upkeep } from "../../src/bus/upkeep.ts";
+import { Failure } from "../../src/contracts/failure.ts";
+import { backlogs } from "../../src/store/backlog.ts";
+import { eventsOf } from "../../src/store/events.ts";
+import type { Taken } from "../../src/store/leases.ts";
+import { envelopesOf, traceOf } from "../../src/store/traces.ts";
+import { claim, declare } from "../support/bus.ts";
+import { answer, handler } from "../support/crew.ts";
+import { openWorld, policy, type World } from "../support/world.ts";
+
+/** A message in memory, as the state machine of the bus has it. */
+type Model = {
+  traceId: string;
+  state: "ready" | "delayed" | "held" | "done" | "dead" | "expired" | "cancelled";
+  attempts: number;
+  dueS: number; // of a delayed one
+  leaseEndsS: number; // of a held one
+  ttlEndsS: number | null;
+  token: Taken | null; // of the attempt under way
+  old: Taken[]; // of attempts that are over
+};
+
+const leaseS = 10;
+const maxAttempts = policy.default.max_attempts;
+
+/** What may be done to the bus. `pick` chooses among the messages it may be done to. */
+type Step =
+  | { kind: "publish"; ttlS: number | null }
+  | { kind: "claim" | "done" | "fail" | "refuse" | "giveBack" | "late" | "cancel" | "again"; pick: number }
+  | { kind: "wait"; seconds: number };
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant("publish" as const), ttlS: fc.option(fc.integer({ min: 1, max: 30 }), { freq: 3 }) }),
+  fc.record({
+    kind: fc.constantFrom("claim", "claim", "done", "fail", "refuse", "giveBack", "late", "cancel", "again"),
+    pick: fc.nat(20),
+  }),
+  fc.record({ kind: fc.constant("wait" as const), seconds: fc.integer({ min: 1, max: 12 }) }),
+);
+
+describe("the bus against a model of itself", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await openWorld();
+    await declare(world.sql, "model.run");
+  });
+  afterAll(() => world.close());
+
+  test("every message is where the model has it, whatever is done in whatever order", async () => {
+    const settling = { ...world.settling, handlers: [handler("model.run", async () => ({ result: 1, answer }))] };
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 30 }), async (steps) => {
+        await world.sql.unsafe(`
+          truncate bus_messages, bus_attempts, bus_trace_ends, bus_facts, bus_keys, bus_ready, bus_delayed, bus_leases,
+                   bus_deadlines, bus_cancels, bus_dead, bus_deltas, bus_backlog, bus_tallies`);
+        const messages: Model[] = [];
+        let nowS = 0;
+        for (const step of steps) {
+          nowS += await carryOut(step, { messages, nowS, settling });
+          await compare(messages);
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+
+  type Bus = { messages: Model[]; nowS: number; settling: World["settling"] };
+
+  /** Does the step to the bus and to the model. Answers how much time it took. */
+  async function carryOut(step: Step, bus: Bus): Promise<number> {
+    const { messages, nowS, settling } = bus;
+    if (step.kind === "publish") {
+      const traceId = randomUUID();
+      const ttlMs = step.ttlS === null ? {} : { ttlMs: step.ttlS * 1000 };
+      await put(traceId, ttlMs);
+      const ttlEndsS = step.ttlS === null ? null : nowS + step.ttlS;
+      messages.push({ traceId, state: "ready", attempts: 0, dueS: 0, leaseEndsS: 0, ttlEndsS, token: null, old: [] });
+      return 0;
+    }
+    if (step.kind === "wait") {
+      await world.moveClock(step.seconds);
+      await upkeep(settling);
+      pass(messages, nowS + step.seconds);
+      return step.seconds;
+    }
+    const may: Record<typeof step.kind, (one: Model) => boolean> = {
+      claim: () => true,
+      done: ({ state }) => state === "held",
+      fail: ({ state }) => state === "held",
+      refuse: ({ state }) => state === "held",
+      giveBack: ({ state }) => state === "held",
+      late: ({ old }) => old.length > 0,
+      cancel: ({ state }) => state === "ready" || state === "delayed",
+      again: () => true,
+    };
+    const candidates = messages.filter(may[step.kind]);
+    const one = candidates[step.pick % Math.max(1, candidates.length)];
+    if (!one) return 0;
+    await doTo(one, step.kind, bus);
+    return 0;
+  }
+
+  async function doTo(one: Model, kind: string, { messages, nowS, settling }: Bus): Promise<void> {
+    const held = one.token;
+    const rest = { staged: [], records: [] };
+    if (kind === "claim") {
+      for (const taken of await claim(world.sql, { roles: ["model.run"], limit: 1, leaseMs: leaseS * 1000 })) {
+        const found = messages.find(({ traceId }) => traceId === taken.traceId);
+        expect(found?.state === "ready" || (found?.state === "delayed" && found.dueS <= nowS)).toBe(true);
+        if (!found) return;
+        Object.assign(found, { state: "held", attempts: found.attempts + 1, leaseEndsS: nowS + leaseS, token: taken });
+        expect(taken.attempts).toBe(found.attempts);
+      }
+    } else if (kind === "again") {
+      await put(one.traceId, {});
+    } else if (kind === "cancel") {
+      await cancelTrace(world.sql, { traceId: one.traceId, tenant: null, by: "model" });
+      one.state = "cancelled";
+    } else if (kind === "late") {
+      const [old] = one.old;
+      if (!old) return;
+      const late = settleDone(settling, old, { outcome: { result: {}, answer }, ...rest });
+      await expect(late).rejects.toMatchObject({ code: "lease_lost" });
+    } else if (held) {
+      if (kind === "done") {
+        await settleDone(settling, held, { outcome: { result: {}, answer }, ...rest });
+        one.state = "done";
+      } else if (kind === "giveBack") {
+        await giveBack(settling, held);
+        one.state = "ready";
+      } else {
+        const thrown = new Failure(kind === "fail" ? "agent_failed" : "model_refused", "no");
+        await settleFailed(settling, held, { thrown, ...rest });
+        again(one, nowS, kind === "fail");
+      }
+      one.old.push(held);
+      one.token = null;
+    }
+  }
+
+  /** What a failed attempt leads to, by the policy of the world: 1 s, 2 s, … and dead after the last one. */
+  function again(one: Model, nowS: number, mayPass: boolean): void {
+    if (!mayPass || one.attempts >= maxAttempts) one.state = "dead";
+    else Object.assign(one, { state: "delayed", dueS: nowS + 2 ** (one.attempts - 1) });
+  }
+
+  /** What time alone does. */
+  function pass(messages: Model[], nowS: number): void {
+    for (const one of messages) {
+      if (one.state === "held" && one.leaseEndsS <= nowS) {
+        if (one.token) one.old.push(one.token);
+        one.token = null;
+        again(one, nowS, true);
+      }
+      const waits = one.state === "ready" || one.state === "delayed";
+      if (waits && one.ttlEndsS !== null && one.ttlEndsS <= nowS) one.state = "expired";
+    }
+  }
+
+  async function put(traceId: string, rest: { ttlMs?: number }): Promise<void> {
+    const request = { to: "model.run", tenant: "local", intent: "chat", payload: {}, traceparent: null } as const;
+    await publish(world.sql, { ...request, traceId, idempotencyKey: traceId, ...rest });
+  }
+
+  async function compare(messages: Model[]): Promise<void> {
+    const counts = { queued: 0, claimed: 0 };
+    for (const one of messages) {
+      const waits = one.state === "ready" || one.state === "delayed";
+      const status = waits ? "queued" : one.state === "held" ? "claimed" : one.state;
+      if (waits) counts.queued += 1;
+      if (one.state === "held") counts.claimed += 1;
+      expect(await envelopesOf(world.sql, one.traceId)).toMatchObject([{ status, attempts: one.attempts }]);
+      const ended = !waits && one.state !== "held";
+      const trace = await traceOf(world.sql, one.traceId, null);
+      expect(trace?.status).toBe(one.state === "done" ? "done" : ended ? "failed" : "open");
+      const events = (await eventsOf(world.sql, one.traceId)).filter(({ message_id }) => message_id !== null);
+      const steps = events.map(({ kind, attempts }) => ({
+        what: kind.replace(/^.*_/, ""),
+        attempts: attempts ?? 0,
+      }));
+      expect(walk(steps)).toMatchObject({
+        attempts: one.attempts,
+        faults: [],
+      });
+    }
+    const total = (await backlogs(world.sql)).reduce(
+      (sum, lane) => ({ queued: sum.queued + lane.queued, claimed: sum.claimed + lane.claimed }),
+      { queued: 0, claimed: 0 },
+    );
+    expect(total).toEqual(counts);
+  }
+
+  test("lapsed leases are nobody's: settling them twice at one time settles them once", async () => {
+    await put(randomUUID(), {});
+    await claim(world.sql, { roles: ["model.run"], limit: 100, leaseMs: 1000 });
+    await world.moveClock(2);
+    const settling = { ...world.settling, handlers: [handler("model.run", async () => ({ result: 1, answer }))] };
+
+    const counts = await Promise.all([settleLapsed(settling), settleLapsed(settling), settleLapsed(settling)]);
+
+    expect(counts.filter((count) => count > 0)).toHaveLength(1);
+  });
+});
