@@ -5,7 +5,7 @@ import type { Log } from "../contracts/log.ts";
 import { dropStaged } from "../store/artifacts.ts";
 import type { Done, Taken } from "../store/leases.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
-import { doneOf, isPlain, type Settling, settleDone, settleFailed } from "./settle.ts";
+import { doneOf, isPlain, type Left, type Settling, settleDone, settleFailed } from "./settle.ts";
 import { openTools } from "./tools.ts";
 
 /** What every attempt is given: the door it settles through and the tools that do not depend on the message. */
@@ -53,17 +53,16 @@ async function carryOut(
   message: Taken,
   { shop, stop }: { shop: Workshop; stop: Stop },
 ): Promise<boolean> {
-  const tools = openTools(message, { shop, stop });
+  const { tools, left } = openTools(message, { shop, stop });
   try {
     try {
       if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
-      const outcome = await stop.unless(handle(handler, message, tools.tools));
-      const left = tools.left();
+      const outcome = await stop.unless(handle(handler, message, tools));
       if (isPlain(message, { outcome, ...left }))
         await shop.settle(await doneOf(shop.sql, message, { outcome, ...left }));
       else await persist(() => settleDone(shop, message, { outcome, ...left }));
     } catch (thrown) {
-      await settleThrown(asFailure(thrown), message, { shop, left: tools.left() });
+      await settleThrown(asFailure(thrown), message, { shop, left });
     }
     return true;
   } catch (error) {
@@ -76,7 +75,7 @@ async function carryOut(
 async function settleThrown(
   failure: Failure,
   message: Taken,
-  { shop, left }: { shop: Workshop; left: ReturnType<ReturnType<typeof openTools>["left"]> },
+  { shop, left }: { shop: Workshop; left: Left },
 ): Promise<void> {
   if (failure.code === "lease_lost") {
     await dropStaged(left.staged);

@@ -115,6 +115,6 @@ export async function takeOut(tx: Sql, ids: string[]): Promise<Waiting[]> {
       select 0::smallint, 'lined' from bus_lines l
       where (l.service, l.role, l.order_key, l.message_id) = (m.service, m.role, m.order_key, m.id)
         and exists (select from bus_lines f where (f.service, f.role, f.order_key) = (m.service, m.role, m.order_key)
-                      and f.message_id < m.id)
+                      and f.place < l.place)
     ) place`;
 }

@@ -238,6 +238,7 @@ create table bus_lines (
   lane       integer not null,
   priority   smallint not null,
   tenant     text not null,
+  place      bigint not null default nextval('bus_ids'), -- drawn when nobody else could stand behind this key
   primary key (service, role, order_key, message_id)
 );
 
@@ -353,7 +354,7 @@ begin
   insert into public.bus_lines values (service, role, order_key, message_id, lane, priority, tenant);
   return not exists (select from public.bus_lines l
                      where l.service = bus_line_up.service and l.role = bus_line_up.role
-                       and l.order_key = bus_line_up.order_key and l.message_id < bus_line_up.message_id);
+                       and l.order_key = bus_line_up.order_key and l.message_id <> bus_line_up.message_id);
 end $$;
 
 -- Takes an ended message out of its line; answers the next one of the key, which is then ready.
@@ -366,16 +367,17 @@ declare
 begin
   perform pg_catalog.pg_advisory_xact_lock(
     pg_catalog.hashtextextended('bus_line ' || service || '.' || role || ' ' || order_key, 0));
-  select not exists (select from public.bus_lines l
-                     where l.service = bus_line_next.service and l.role = bus_line_next.role
-                       and l.order_key = bus_line_next.order_key and l.message_id < ended) into was_first;
+  select (select l.message_id from public.bus_lines l
+          where l.service = bus_line_next.service and l.role = bus_line_next.role
+            and l.order_key = bus_line_next.order_key
+          order by l.place limit 1) = ended into was_first;
   delete from public.bus_lines l
   where l.service = bus_line_next.service and l.role = bus_line_next.role
     and l.order_key = bus_line_next.order_key and l.message_id = ended;
   if found and was_first then
     return query select * from public.bus_lines l
       where l.service = bus_line_next.service and l.role = bus_line_next.role and l.order_key = bus_line_next.order_key
-      order by l.message_id limit 1;
+      order by l.place limit 1;
   end if;
 end $$;
 
