@@ -121,13 +121,14 @@ export const Agent = AgentSpec.extend({
 });
 export type Agent = z.infer<typeof Agent>;
 
-/** What is known of an agent's work for one intent, forgotten bit by bit; the numbers are as of `at`. */
+/** What is known of an agent's work for one intent, forgotten bit by bit; the numbers are as of `at` and `turn`. */
 export const AgentStats = z.object({
   intent: Intent,
   good: z.number().nonnegative(), // ends that were well, decayed
   bad: z.number().nonnegative(), // ends it is to blame for, decayed
   latency_ms: z.number().nonnegative().nullable(), // decayed mean from decision to end; null: nothing has ended
   at: z.iso.datetime(), // when the last end was counted
+  turn: z.number().nonnegative(), // how many ends of the intent, of any agent, had been counted then
 });
 export type AgentStats = z.infer<typeof AgentStats>;
 

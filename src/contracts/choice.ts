@@ -51,10 +51,13 @@ export const ChoiceOverride = z
   .refine(({ tenant, intent }) => tenant !== undefined || intent !== undefined, "names a tenant, an intent or both");
 export type ChoiceOverride = z.infer<typeof ChoiceOverride>;
 
-/** How agents are remembered. Both fade what is known, so that an agent that has changed is met anew. */
+/**
+ * How agents are remembered. Both fade what is known, also of an agent that is not chosen: it becomes less sure, hence
+ * curious, and one that has recovered is met anew (discounted UCB, Garivier & Moulines 2011).
+ */
 export const Memory = z.strictObject({
   half_life_s: z.number().positive().max(31_536_000), // after so long what is known weighs half
-  half_life_calls: z.number().min(1).max(100_000), // and after so many calls
+  half_life_calls: z.number().min(1).max(1_000_000), // and after so many calls of the intent, of any agent
 });
 export type Memory = z.infer<typeof Memory>;
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AgentRef, Standing } from "./agent.ts";
-import { ChoiceRule } from "./choice.ts";
+import { ChoiceRule, Memory } from "./choice.ts";
 import { Failed, Intent, Role } from "./message.ts";
 import { Work } from "./work.ts";
 
@@ -70,7 +70,7 @@ export const DecisionInputs = z.object({
   sticky_key: z.string(), // decides the canary draw: the same key, the same side
   draw: z.number().min(0).lt(1), // decides whether, and whom, to explore
   tried: z.array(AgentRef), // that failed at this work before
-  half_life_s: z.number().positive(), // of what is known
+  memory: Memory,
   rule: ChoiceRule, // in effect for this tenant and intent
   agents: z.array(Standing),
 });

@@ -37,7 +37,8 @@ export async function countEnds(
       tx,
       counted.map((one) => countOf(one, agents)),
     );
-    await keepRecords(tx, learnt(await recordsOf(tx, counted), counted, memory));
+    const intents = [...new Set(counted.map(({ intent }) => intent))];
+    await keepRecords(tx, learnt(await recordsOf(tx, intents), counted, memory));
     await observeTrials(tx, { ends: counted, agents, plan: canary });
     return counted;
   });
@@ -66,17 +67,22 @@ function latencyOf({ at, ended_at }: Ended): number {
   return Math.max(0, ended_at.getTime() - at.getTime());
 }
 
-/** The records after these ends, each agent and intent once. */
+/** The records that these ends change, each agent and intent once. */
 function learnt(known: Known[], counted: CountedEnd[], memory: Memory): Known[] {
   const records = new Map(known.map((record) => [keyOf(record), record]));
+  const changed = new Map<string, Known>();
+  const turns = new Map<string, number>();
+  for (const { intent, turn } of known) turns.set(intent, Math.max(turn, turns.get(intent) ?? 0));
   for (const end of counted) {
     if (end.outcome === "void") continue;
+    const turn = 1 + (turns.get(end.intent) ?? 0);
+    turns.set(end.intent, turn);
     const { agent_id, agent_version, intent, ended_at: at } = end;
-    const one = { good: end.outcome === "good", latencyMs: latencyOf(end), at };
-    const record = learn(records.get(keyOf(end)) ?? null, intent, one, memory);
-    records.set(keyOf(end), { ...record, agent_id, agent_version });
+    const one = { good: end.outcome === "good", latencyMs: latencyOf(end), at, turn };
+    const before = changed.get(keyOf(end)) ?? records.get(keyOf(end)) ?? null;
+    changed.set(keyOf(end), { ...learn(before, intent, one, memory), agent_id, agent_version });
   }
-  return [...records.values()];
+  return [...changed.values()];
 }
 
 function keyOf({ agent_id, agent_version, intent }: Pick<Known, "agent_id" | "agent_version" | "intent">): string {

@@ -1,8 +1,9 @@
 import type { AgentStats, Standing } from "../contracts/agent.ts";
-import { type Belief, believe, faded, type Tally } from "./beta.ts";
+import type { Memory } from "../contracts/choice.ts";
+import { type Belief, believe, fade, type Tally } from "./beta.ts";
 
 /** What a belief depends on besides the agents. */
-export type Asked = { intent: string; at: string; half_life_s: number };
+export type Asked = { intent: string; at: string; memory: Memory };
 
 /** The most calls that what is known of an agent elsewhere is worth here. */
 const mostBorrowed = 8;
@@ -17,7 +18,12 @@ const mostBorrowed = 8;
  */
 export function beliefsOf(agents: Standing[], asked: Asked): Belief[] {
   const at = Date.parse(asked.at);
-  const tally = (stats: AgentStats) => faded(stats, (at - Date.parse(stats.at)) / 1000, asked.half_life_s);
+  const turns = latestTurns(agents);
+  const tally = ({ intent, good, bad, at: then, turn }: AgentStats): Tally => {
+    const since = { seconds: (at - Date.parse(then)) / 1000, calls: (turns.get(intent) ?? turn) - turn };
+    const left = fade(since, asked.memory);
+    return { good: good * left, bad: bad * left };
+  };
   const own = agents.map(({ stats }) => sum(stats.filter(({ intent }) => intent === asked.intent).map(tally)));
   const all = agents.map(({ stats }) => sum(stats.map(tally)));
   const common = commonMean(own);
@@ -33,6 +39,15 @@ export function beliefsOf(agents: Standing[], asked: Asked): Belief[] {
     const mean = believe(elsewhere, { mean: common, strength: 2 }).mean;
     return believe(mine, { mean, strength: 2 + (mostBorrowed * calls) / (calls + 20) });
   });
+}
+
+/** How many ends of each intent were counted by now: whoever was counted last knows. */
+function latestTurns(agents: Standing[]): Map<string, number> {
+  const turns = new Map<string, number>();
+  for (const { stats } of agents) {
+    for (const { intent, turn } of stats) turns.set(intent, Math.max(turn, turns.get(intent) ?? 0));
+  }
+  return turns;
 }
 
 const nothing: Tally = { good: 0, bad: 0 };

@@ -1,3 +1,5 @@
+import type { Memory } from "../contracts/choice.ts";
+
 /** Ends that were well and badly, with fractions: what is old weighs less. */
 export type Tally = { good: number; bad: number };
 
@@ -12,8 +14,7 @@ export function believe({ good, bad }: Tally, prior: { mean: number; strength: n
   return { mean, sd: Math.sqrt((mean * (1 - mean)) / (total + 1)), calls };
 }
 
-/** What a tally still weighs `seconds` later: half of it for every half-life. */
-export function faded({ good, bad }: Tally, seconds: number, halfLifeS: number): Tally {
-  const left = seconds <= 0 ? 1 : 0.5 ** (seconds / halfLifeS);
-  return { good: good * left, bad: bad * left };
+/** What remains after so many seconds and calls of the intent: half of it for every half-life of either. 0..1. */
+export function fade({ seconds, calls }: { seconds: number; calls: number }, memory: Memory): number {
+  return 0.5 ** (Math.max(0, seconds) / memory.half_life_s + Math.max(0, calls) / memory.half_life_calls);
 }

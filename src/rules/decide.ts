@@ -62,7 +62,7 @@ function inputsOf(
     sticky_key: stickyKeyOf(policy.canary, { tenant, conversation: work.conversation ?? null, key }),
     draw: drawOf("explore", tenant, key),
     tried: (fallback?.failed ?? []).map(({ agent_id, agent_version }) => ({ agent_id, agent_version })),
-    half_life_s: policy.memory.half_life_s,
+    memory: policy.memory,
     rule: ruleFor(policy, { tenant, intent }),
     agents: agents.map((agent) => seenBy(tenant, agent)),
   };

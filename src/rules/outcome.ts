@@ -2,6 +2,7 @@ import type { AgentStats } from "../contracts/agent.ts";
 import type { Memory } from "../contracts/choice.ts";
 import { failures } from "../contracts/failure.ts";
 import type { Answer, Intent } from "../contracts/message.ts";
+import { fade } from "./beta.ts";
 
 /** How a piece of work ended for the agent that was chosen. `void`: badly or not at all, and it is not to blame. */
 export type Outcome = "good" | "bad" | "void";
@@ -19,25 +20,27 @@ export function outcomeOf(ending: Ending, intent: Intent): Outcome {
   return known?.[1].blame === "agent" ? "bad" : "void";
 }
 
-/** An end that counts. */
-export type Counted = { good: boolean; latencyMs: number; at: Date };
+/** An end that counts. `turn`: it is the so manieth of the intent, 1.., whoever worked. */
+export type Counted = { good: boolean; latencyMs: number; at: Date; turn: number };
 
 /**
- * What is known of an agent after one more end: what was known before has lost half its weight for every
- * `half_life_s` seconds that passed since, and for every `half_life_calls` ends. The latency is a mean under the same
- * weights. An end that is counted late (from before `at`) has faded by the same measure of time.
+ * What is known of an agent after one more end: what was known before has lost half its weight for every half-life that
+ * passed since, of time and of calls. The latency is a mean under the same weights. An end that comes late (before `at`)
+ * weighs less by the same measure, so the order in which ends are counted does not matter.
  */
 export function learn(
   known: AgentStats | null,
   intent: Intent,
-  { good, latencyMs, at }: Counted,
-  { half_life_s, half_life_calls }: Memory,
+  { good, latencyMs, at, turn }: Counted,
+  memory: Memory,
 ): AgentStats {
   const before = known ? new Date(known.at) : at;
   const latest = before > at ? before : at;
-  const fade = (from: Date) => 0.5 ** ((latest.getTime() - from.getTime()) / 1000 / half_life_s);
-  const old = known ? fade(before) * 0.5 ** (1 / half_life_calls) : 0;
-  const fresh = fade(at);
+  const last = Math.max(known?.turn ?? 0, turn);
+  const left = (from: Date, then: number) =>
+    fade({ seconds: (latest.getTime() - from.getTime()) / 1000, calls: last - then }, memory);
+  const old = known ? left(before, known.turn) : 0;
+  const fresh = left(at, turn);
   const weight = ((known?.good ?? 0) + (known?.bad ?? 0)) * old;
   const latency = ((known?.latency_ms ?? latencyMs) * weight + latencyMs * fresh) / (weight + fresh);
   return {
@@ -46,5 +49,6 @@ export function learn(
     bad: (known?.bad ?? 0) * old + (good ? 0 : fresh),
     latency_ms: latency,
     at: latest.toISOString(),
+    turn: last,
   };
 }

@@ -84,14 +84,13 @@ export async function countDecisions(tx: Sql, counts: Count[]): Promise<void> {
 /** What is known of some agents, with whose and for which intent; locked until the transaction ends. */
 export type Known = AgentStats & { agent_id: string; agent_version: string };
 
-/** The records of these agents. */
-export async function recordsOf(tx: Sql, agents: { agent_id: string; agent_version: string }[]): Promise<Known[]> {
+/** The records of everybody's work for these intents. */
+export async function recordsOf(tx: Sql, intents: Intent[]): Promise<Known[]> {
   return tx<Known[]>`
     select agent_id, agent_version, intent, good, bad, latency_ms,
-           to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+           to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, turn
     from registry_stats
-    where (agent_id, agent_version) in (select r ->> 'agent_id', r ->> 'agent_version'
-                                        from jsonb_array_elements(${jsonText(agents)}::text::jsonb) r)
+    where intent = any (${intents})
     order by agent_id, agent_version, intent
     for update`;
 }
@@ -99,12 +98,14 @@ export async function recordsOf(tx: Sql, agents: { agent_id: string; agent_versi
 /** Writes the records of agents that are still registered. */
 export async function keepRecords(tx: Sql, records: Known[]): Promise<void> {
   await tx`
-    insert into registry_stats (agent_id, agent_version, intent, good, bad, latency_ms, at)
-    select r.agent_id, r.agent_version, r.intent, r.good, r.bad, r.latency_ms, r.at
+    insert into registry_stats (agent_id, agent_version, intent, good, bad, latency_ms, at, turn)
+    select r.agent_id, r.agent_version, r.intent, r.good, r.bad, r.latency_ms, r.at, r.turn
     from jsonb_to_recordset(${jsonText(records)}::text::jsonb) as r(
-      agent_id text, agent_version text, intent text, good float8, bad float8, latency_ms float8, at timestamptz)
+      agent_id text, agent_version text, intent text, good float8, bad float8, latency_ms float8, at timestamptz,
+      turn float8)
     where exists (select from registry_agents a where a.id = r.agent_id and a.version = r.agent_version)
     order by 1, 2, 3
     on conflict (agent_id, agent_version, intent) do update
-    set good = excluded.good, bad = excluded.bad, latency_ms = excluded.latency_ms, at = excluded.at`;
+    set good = excluded.good, bad = excluded.bad, latency_ms = excluded.latency_ms, at = excluded.at,
+        turn = excluded.turn`;
 }

@@ -15,7 +15,7 @@ const standing = part`
      limit 4 * a.capacity) held) as in_flight,
   coalesce((select jsonb_agg(jsonb_build_object(
       'intent', s.intent, 'good', s.good, 'bad', s.bad, 'latency_ms', s.latency_ms,
-      'at', to_char(s.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.intent)
+      'at', to_char(s.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'turn', s.turn) order by s.intent)
     from registry_stats s
     where s.agent_id = a.id and s.agent_version = a.version), '[]') as stats`;
 

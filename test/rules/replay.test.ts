@@ -23,7 +23,9 @@ test("a stored decision is chosen again as it was, to the last digit", () => {
 });
 
 test("a decision that does not follow from its inputs is found out", () => {
-  const decision = decided(inputs([standing({ id: "a", stats: [stats(9, 1)] }), standing({ id: "b" })]));
+  const decision = decided(
+    inputs([standing({ id: "a", stats: [stats(9, 1)] }), standing({ id: "b", stats: [stats(1, 9)] })]),
+  );
   if (!decision) throw new Error("nobody was chosen");
 
   const forged = replay(stored({ ...decision, chosen: { agent_id: "b", agent_version: "1", canary: false } }));

@@ -23,7 +23,7 @@ export function standing(rest: Partial<Standing> = {}): Standing {
 
 /** What is known of its work for one intent. */
 export function stats(good: number, bad: number, rest: Partial<AgentStats> = {}): AgentStats {
-  return { intent: "code.buildtest", good, bad, latency_ms: null, at: "2030-01-01T00:00:00.000Z", ...rest };
+  return { intent: "code.buildtest", good, bad, latency_ms: null, at: "2030-01-01T00:00:00.000Z", turn: 0, ...rest };
 }
 
 /** The stable that canaries in tests are of. */
@@ -44,7 +44,7 @@ export function inputs(agents: Standing[], rest: Partial<DecisionInputs> = {}): 
     sticky_key: "acme/order-1",
     draw: 0,
     tried: [],
-    half_life_s: shipped.memory.half_life_s,
+    memory: shipped.memory,
     rule: shipped.default,
     agents,
     ...rest,

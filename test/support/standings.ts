@@ -15,6 +15,7 @@ const anyStats: fc.Arbitrary<AgentStats> = fc.record({
   bad: fc.double({ min: 0, max: 1000, noNaN: true }),
   latency_ms: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
   at: instant,
+  turn: fc.nat(10_000),
 });
 
 const anyStanding: fc.Arbitrary<Partial<Standing>> = fc.record(
