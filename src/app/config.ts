@@ -38,7 +38,10 @@ const Environment = z.object({
   MODEL_CASSETTE: text,
   SANDBOX_TOKEN: text,
   SANDBOX_HUB_HOST: z.string().min(1).default("127.0.0.1"),
-  SANDBOX_HUB_PORT: port.default(8788),
+  SANDBOX_HUB_PORT: port.nullable().default(null),
+  SANDBOX_HUB_CERT: text,
+  SANDBOX_HUB_KEY: text,
+  SANDBOX_CA: text,
   SANDBOX_HUBS: z.string().default("ws://127.0.0.1:8788"), // comma separated
   SANDBOX_SLOTS: z.coerce.number().int().min(1).max(64).default(2),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
@@ -68,7 +71,15 @@ export type Config = {
     cassette: string | null;
     timeoutMs: number;
   };
-  sandbox: { token: string | null; hubHost: string; hubPort: number; hubs: string[]; slots: number };
+  sandbox: {
+    token: string | null;
+    hubHost: string;
+    hubPort: number | null; // null: a hub is opened for SANDBOX_TOKEN alone, at 8788
+    hubTls: { certFile: string; keyFile: string } | null;
+    hubs: string[];
+    caFile: string | null;
+    slots: number;
+  };
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
   gatewayUrl: string | null; // of a running system, for the commands that talk to one
   key: string | null; // to present there
@@ -112,6 +123,8 @@ export function readConfig(environment: Record<string, string | undefined> = env
       token: env.SANDBOX_TOKEN,
       hubHost: env.SANDBOX_HUB_HOST,
       hubPort: env.SANDBOX_HUB_PORT,
+      hubTls: tlsOf(env.SANDBOX_HUB_CERT, env.SANDBOX_HUB_KEY),
+      caFile: env.SANDBOX_CA && resolve(env.SANDBOX_CA),
       hubs: env.SANDBOX_HUBS.split(",")
         .map((hub) => hub.trim())
         .filter(Boolean),
@@ -121,6 +134,13 @@ export function readConfig(environment: Record<string, string | undefined> = env
     gatewayUrl: env.DAGENT_URL,
     key: env.DAGENT_KEY,
   };
+}
+
+function tlsOf(certFile: string | null, keyFile: string | null) {
+  if (certFile && keyFile) return { certFile: resolve(certFile), keyFile: resolve(keyFile) };
+  if (!certFile && !keyFile) return null;
+  const missing = certFile ? "SANDBOX_HUB_KEY" : "SANDBOX_HUB_CERT";
+  throw new Failure("config_invalid", `${missing}: a certificate and its key go together`, { field: missing });
 }
 
 /** The environment of a child: the system's, every setting as it stands here, and what is given on top. */

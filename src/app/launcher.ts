@@ -98,7 +98,8 @@ async function startRoles(
 async function environments(config: Config & { databaseUrl: string }) {
   const hubPort = String(await freePort());
   const SANDBOX_TOKEN = config.sandbox.token ?? randomBytes(24).toString("hex");
-  const hub = { SANDBOX_TOKEN, SANDBOX_HUB_HOST: "127.0.0.1", SANDBOX_HUB_PORT: hubPort };
+  const plain = { SANDBOX_HUB_CERT: "", SANDBOX_HUB_KEY: "" }; // nobody else's machine is between the two
+  const hub = { SANDBOX_TOKEN, SANDBOX_HUB_HOST: "127.0.0.1", SANDBOX_HUB_PORT: hubPort, ...plain };
   return {
     gateway: childEnvironment(config, {}),
     worker: childEnvironment(config, hub),

@@ -30,7 +30,7 @@ export const policyNames: PolicyName[] = [
 /** One file of the operator, checked. Throws `config_invalid` with the file and the field. */
 export async function loadPolicy<Name extends PolicyName>(folder: string, name: Name): Promise<PolicyOf<Name>> {
   const path = join(folder, name);
-  return parse(name, path, await read(path));
+  return parse(name, path, await readText(path));
 }
 
 /** A policy that follows its file. `current` is always one that was accepted. */
@@ -48,12 +48,12 @@ export async function followPolicy<Name extends PolicyName>(
   { folder, sql, log, everyMs = 2000 }: Following,
 ): Promise<Followed<PolicyOf<Name>>> {
   const path = join(folder, name);
-  let text = await read(path);
+  let text = await readText(path);
   let policy = parse(name, path, text);
 
   let refused: string | null = null; // a text that was bad at the last look: it may have been read while it was written
   async function look(): Promise<void> {
-    const now = await read(path).catch((error) => `unreadable: ${asFailure(error).message}`);
+    const now = await readText(path).catch((error) => `unreadable: ${asFailure(error).message}`);
     if (now === text) return;
     try {
       policy = parse(name, path, now);
@@ -83,7 +83,8 @@ export async function followPolicy<Name extends PolicyName>(
   return { current: () => policy, stop: () => clearInterval(timer) };
 }
 
-function read(path: string): Promise<string> {
+/** The text of a file that an operator named. Throws `config_invalid` with its path. */
+export function readText(path: string): Promise<string> {
   return readFile(path, "utf8").catch((cause) => {
     throw new Failure("config_invalid", `${path} cannot be read: ${cause.message}`, { cause, file: path });
   });

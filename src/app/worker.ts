@@ -3,12 +3,10 @@ import { hostname } from "node:os";
 import type { AnyHandler } from "../bus/handler.ts";
 import { startWorker } from "../bus/worker.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
-import { asFailure, Failure } from "../contracts/failure.ts";
+import { asFailure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
-import type { SandboxRun } from "../contracts/sandbox.ts";
 import { countEnds } from "../ops/ends.ts";
 import { compareShadows } from "../ops/shadows.ts";
-import { openHub } from "../sandbox/hub.ts";
 import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
 import { generate } from "../services/codegen/generate.ts";
@@ -21,9 +19,9 @@ import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
 import { connect, type Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
-import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
+import { openSandboxHub } from "./hub.ts";
 import { agentsOf, openModels } from "./models.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
@@ -45,9 +43,7 @@ export async function runWorker(
   const policy = await followPolicy("retry_policy.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const handlers = handlersBy(orchestrator.current);
-  const { token, hubHost, hubPort } = config.sandbox;
-  const hub = token ? await openHub({ host: hubHost, port: hubPort, token, log }) : null;
-  if (!hub) log.warn({}, "SANDBOX_TOKEN is not set: no sandbox can dial in, so nothing can be built or tested here");
+  const hub = await openSandboxHub(config, { sql, log });
 
   const yesterday = new Date(Date.now() - 86_400_000);
   await sweepDrafts(config.artifactsBase, yesterday);
@@ -65,9 +61,7 @@ export async function runWorker(
       agents.map((agent) => ({ agent_id: agent.id, agent_version: agent.version })),
     );
     await heardAround(sql, { roles: handlers.map(({ role }) => role), models: [...models.keys()] });
-    for (const { id, ...facts } of hub?.workers() ?? []) {
-      await beat(sql, { id: `sandbox-${id}`, kind: "sandbox", roles: [], facts });
-    }
+    await hub.tellAlive();
   };
   const heartbeat = setInterval(() => {
     tellAlive().catch((error) => log.warn({ reason: asFailure(error).message }, "could not say that we live"));
@@ -85,7 +79,7 @@ export async function runWorker(
     attemptMs: config.attemptMs,
     pollMs: 1000,
     log,
-    tools: { now: () => new Date(), models, sandbox: { run: hub?.run ?? noSandbox } },
+    tools: { now: () => new Date(), models, sandbox: { run: hub.run } },
   });
   const counting = sweepEvery(1000, () => countAll(sql, orchestrator.current()), { name: "ends", log });
   const probing = keepProbing({ sql, refusesAddress: () => null, log });
@@ -94,7 +88,7 @@ export async function runWorker(
       worker: name,
       models: [...models.keys()],
       agents: agents.map(({ id }) => id),
-      hub_port: hub?.port ?? null,
+      hub_port: hub.port,
     },
     async stop() {
       await worker.stop(20_000);
@@ -102,7 +96,7 @@ export async function runWorker(
       clearInterval(heartbeat);
       policy.stop();
       orchestrator.stop();
-      await hub?.close();
+      await hub.close();
       await sql.end({ timeout: 5 });
     },
   };
@@ -114,7 +108,3 @@ async function countAll(sql: Database, policy: OrchestratorPolicy): Promise<bool
   const compared = await compareShadows(sql);
   return counted.length > 0 || compared.length > 0;
 }
-
-const noSandbox: SandboxRun = async () => {
-  throw new Failure("sandbox_unavailable", "this worker has no SANDBOX_TOKEN, so no sandbox can dial in");
-};

@@ -100,7 +100,7 @@ command("explain", "say whom the orchestrator chose for a request, and why not a
   });
 command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .argument("<name>", "whose key it is")
-  .option("--kind <kind>", "tenant, operator or admin", "tenant")
+  .option("--kind <kind>", "tenant, operator, admin or sandbox", "tenant")
   .option("--tenant <tenant>", "the tenant it opens", "local")
   .action(async (name: string, options) => {
     await (await import("./commands/key.ts")).key(name, options);

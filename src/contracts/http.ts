@@ -144,7 +144,7 @@ export const Health = z.object({
 export type Health = z.infer<typeof Health>;
 
 /** Whose key it is. A tenant key works for its tenant; operator and admin keys may name one in `x-tenant`. */
-export const KeyKind = z.enum(["tenant", "operator", "admin"]);
+export const KeyKind = z.enum(["tenant", "operator", "admin", "sandbox"]); // sandbox: of a sandbox worker, for its hubs alone
 export type KeyKind = z.infer<typeof KeyKind>;
 
 /** `POST /api/keys`. A tenant that is new comes into being with its first tenant key. */

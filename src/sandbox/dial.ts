@@ -8,7 +8,7 @@ const mostMs = 10_000;
 /** Keeps a connection to a hub: dials, and dials again when it is lost, after 100 ms at first and 10 s at most. */
 export function dial(
   url: string,
-  { token, log, onOpen }: { token: string; log: Log; onOpen: (socket: WebSocket) => void },
+  { token, ca, log, onOpen }: { token: string; ca?: string; log: Log; onOpen: (socket: WebSocket) => void },
 ): { stop(): void } {
   let stopped = false;
   let delayMs = firstMs;
@@ -30,6 +30,7 @@ export function dial(
       maxPayload: maxFrameBytes,
       perMessageDeflate: false,
       handshakeTimeout: 10_000,
+      ...(ca !== undefined && { ca }),
     });
     current = socket;
     let why = "it closed the connection";

@@ -5,7 +5,7 @@ import { type Hello, type HubFrame, protocolVersion, WorkerFrame } from "../cont
 import type { Log } from "../contracts/log.ts";
 import { RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
 import { choose, reasonOf } from "./choose.ts";
-import { openGate } from "./gate.ts";
+import { type Dialled, type KeyOf, knowing, openGate } from "./gate.ts";
 import { beginRun, type GivenRun } from "./given.ts";
 import { type Link, maxFrameBytes, openLink } from "./link.ts";
 
@@ -13,22 +13,42 @@ import { type Link, maxFrameBytes, openLink } from "./link.ts";
 export type HubOptions = {
   host: string;
   port: number; // 0: any free one
-  token: string; // what a worker must present
+  token: string | null; // what a worker must present, or
+  keyOf?: KeyOf; // a key of its own
+  tls?: { cert: string; key: string } | null; // PEM
   log: Log;
   waitMs?: number; // how long a run waits for a slot
   pingMs?: number;
 };
 
 /** A connected worker, as it last described itself. `class` null: it refuses work, `why` says the reason. */
-export type HubWorker = Pick<Hello, "class" | "why" | "slots" | "free" | "profiles" | "promises"> & { id: string };
+export type HubWorker = Pick<Hello, "class" | "why" | "slots" | "free" | "profiles" | "promises"> & {
+  id: string;
+  key: string; // the name of the key it came with
+};
 
 /** Where sandbox workers dial in. */
-export type Hub = { port: number; run: SandboxRun; workers(): HubWorker[]; close(): Promise<void> };
+export type Hub = {
+  port: number;
+  run: SandboxRun;
+  workers(): HubWorker[];
+  checkKeys(): Promise<void>; // whose key was revoked must leave
+  close(): Promise<void>;
+};
 
-type Connected = { hello: Hello; free: number; link: Link<HubFrame>; runs: Map<number, GivenRun>; lastRun: number };
+type Connected = {
+  hello: Hello;
+  from: Dialled;
+  free: number;
+  link: Link<HubFrame>;
+  runs: Map<number, GivenRun>;
+  lastRun: number;
+};
 
 /** Opens a hub. Throws `config_invalid` when it cannot listen there. */
-export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs = 2000 }: HubOptions): Promise<Hub> {
+export async function openHub(options: HubOptions): Promise<Hub> {
+  const { host, port, token, tls = null, log, waitMs = 20_000, pingMs = 2000 } = options;
+  const keyOf = knowing(token, options.keyOf);
   const connected = new Set<Connected>();
   const waiting = new Set<() => void>(); // runs that look for a slot, in the order they came
   let closed = false;
@@ -36,7 +56,7 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
     for (const wake of [...waiting]) wake();
   };
 
-  function welcome(socket: WebSocket, from: string): void {
+  function welcome(socket: WebSocket, from: Dialled): void {
     let worker: Connected | null = null;
     const late = setTimeout(() => link.close("no hello came"), 5 * pingMs);
     const link = openLink<WorkerFrame, HubFrame>(socket, {
@@ -48,12 +68,11 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
           if (worker) return link.close("a second hello");
           if (frame.version !== protocolVersion) return link.close(`this hub speaks version ${protocolVersion}`);
           clearTimeout(late);
-          worker = { hello: frame, free: frame.free, link, runs: new Map(), lastRun: 0 };
+          worker = { hello: frame, from, free: frame.free, link, runs: new Map(), lastRun: 0 };
           connected.add(worker);
-          log.info(
-            { worker: frame.worker, class: frame.class, why: frame.why, slots: frame.slots, from },
-            "a sandbox worker has come",
-          );
+          const { worker: name, class: given, why, slots } = frame;
+          const fact = { worker: name, class: given, why, slots, key: from.key, from: from.address };
+          log.info(fact, "a sandbox worker has come");
           return changed();
         }
         if (!worker) return link.close("no hello came first");
@@ -66,7 +85,7 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
       },
       onEnd(why) {
         clearTimeout(late);
-        if (!worker) return log.warn({ from, why }, "a sandbox worker left before it said who it is");
+        if (!worker) return log.warn({ from: from.address, why }, "a sandbox worker left before it said who it is");
         connected.delete(worker);
         log.info({ worker: worker.hello.worker, why }, "a sandbox worker has left");
         for (const given of worker.runs.values()) given.onLost(why);
@@ -127,7 +146,7 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
     }
   };
 
-  const server = openGate(token, { log, onOpen: welcome });
+  const server = openGate({ keyOf, tls, log, onOpen: welcome });
   const address = await new Promise<ReturnType<typeof server.address>>((resolve, reject) => {
     server.once("error", (cause) =>
       reject(
@@ -140,10 +159,15 @@ export async function openHub({ host, port, token, log, waitMs = 20_000, pingMs 
     port: typeof address === "object" && address ? address.port : port,
     run,
     workers: () =>
-      [...connected].map(({ hello, free }) => {
+      [...connected].map(({ hello, free, from: { key } }) => {
         const { worker: id, class: name, why, slots, profiles, promises } = hello;
-        return { id, class: name, why, slots, free, profiles, promises };
+        return { id, key, class: name, why, slots, free, profiles, promises };
       }),
+    async checkKeys() {
+      for (const { link, from } of [...connected]) {
+        if ((await keyOf(from.sha256)) === null) link.close("its key was revoked");
+      }
+    },
     async close() {
       closed = true;
       changed();

@@ -16,6 +16,7 @@ import { openSlots } from "./slots.ts";
 export type SandboxWorkerOptions = {
   hubs: string[]; // ws:// or wss://
   token: string;
+  ca?: string; // PEM of who vouches for a hub with wss://; left out: whom this system trusts
   limits: SandboxLimits;
   slots: number; // runs at one time, 1..64
   log: Log;
@@ -32,7 +33,7 @@ export type SandboxWorker = { ready: Promise<SandboxWorkerFacts>; stop(): Promis
  * takes nothing.
  */
 export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker {
-  const { hubs, token, limits, slots: count, log, searchPath = "", pingMs = 2000 } = options;
+  const { hubs, token, ca, limits, slots: count, log, searchPath = "", pingMs = 2000 } = options;
   const worker = `${hostname()}-${newIdentity()}`;
   const services = new Set<Service>();
   const slots = openSlots(count, () => {
@@ -55,7 +56,10 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
     };
     if (ground) log.info(facts, "boxes hold: this worker takes work");
     else log.error(facts, "this machine cannot isolate: this worker refuses all work");
-    if (!stopping) dials = hubs.map((hub) => dial(hub, { token, log, onOpen: (socket) => greet(socket, facts) }));
+    if (!stopping)
+      dials = hubs.map((hub) =>
+        dial(hub, { token, ...(ca !== undefined && { ca }), log, onOpen: (socket) => greet(socket, facts) }),
+      );
     return facts;
   }
 

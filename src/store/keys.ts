@@ -1,7 +1,7 @@
 import type { Sql } from "./database.ts";
 
 /** Whose key it is; see contracts/http. */
-export type Kind = "tenant" | "operator" | "admin";
+export type Kind = "tenant" | "operator" | "admin" | "sandbox";
 
 /** An access key as it is remembered: everything but the key. */
 export type AccessKey = {
@@ -17,21 +17,32 @@ export type AccessKey = {
 export type Standing = {
   configured: boolean;
   adminExists: boolean;
-  key: Pick<AccessKey, "id" | "name" | "kind" | "tenant"> | null; // null: not shown, unknown or revoked
+  key: CallerKey | null; // null: not shown, unknown or revoked
 };
+
+/** A key that opens the gateway; a sandbox worker's does not. */
+export type CallerKey = Pick<AccessKey, "id" | "name" | "tenant"> & { kind: Exclude<Kind, "sandbox"> };
 
 /** Looks a key up by its SHA-256 (null: none was shown). Not cached: a new key and a revoked one count at once. */
 export async function standingOf(sql: Sql, sha256: Buffer | null): Promise<Standing> {
-  const [row] = await sql<(Omit<Standing, "key"> & { [Field in keyof AccessKey]: AccessKey[Field] | null })[]>`
-    select exists (select from access_keys where revoked_at is null) as configured,
+  const [row] = await sql<(Omit<Standing, "key"> & { [Field in keyof CallerKey]: CallerKey[Field] | null })[]>`
+    select exists (select from access_keys where revoked_at is null and kind <> 'sandbox') as configured,
            exists (select from access_keys where revoked_at is null and kind = 'admin') as "adminExists",
            k.id, k.name, k.kind, k.tenant
     from (values (1)) one
-    left join access_keys k on k.sha256 = ${sha256} and k.revoked_at is null`;
+    left join access_keys k on k.sha256 = ${sha256} and k.revoked_at is null and k.kind <> 'sandbox'`;
   if (!row) throw new Error("a left join from one row answers one row");
   const { configured, adminExists, id, name, kind, tenant } = row;
   const known = id !== null && name !== null && kind !== null && tenant !== null;
   return { configured, adminExists, key: known ? { id, name, kind, tenant } : null };
+}
+
+/** The name of the sandbox worker's key with this SHA-256; null: unknown, revoked, or a key for something else. */
+export async function sandboxKeyOf(sql: Sql, sha256: Buffer): Promise<string | null> {
+  const [key] = await sql<{ name: string }[]>`
+    select name from access_keys
+    where sha256 = ${sha256} and kind = 'sandbox' and revoked_at is null`;
+  return key?.name ?? null;
 }
 
 /** Stores a key by its SHA-256. */

@@ -53,6 +53,16 @@ describe("/api/keys", () => {
     expect(text).not.toContain(key.slice(4));
   });
 
+  test("makes a sandbox worker's key, which opens nothing here", async () => {
+    const { key, kind } = KeyCreated.parse(await (await make({ name: "builder", kind: "sandbox" })).json());
+    const headers = { authorization: `Bearer ${key}` };
+
+    expect(kind).toBe("sandbox");
+    for (const path of ["/api/traces", "/api/metrics/summary", "/api/keys"]) {
+      expect((await fetch(door.url + path, { headers })).status).toBe(401);
+    }
+  });
+
   test("leaves an event of each change, with who made it", async () => {
     const { id } = KeyCreated.parse(await (await make({ name: "audited", kind: "admin" })).json());
     await fetch(`${door.url}/api/keys/${id}`, { method: "DELETE", headers: admin });
@@ -98,7 +108,10 @@ test("the first key must leave somebody who can make the next", async () => {
     expect(await first.json()).toMatchObject({ code: "conflict", detail: expect.stringContaining("ADMIN_TOKEN") });
     expect(await door.world.sql`select from access_keys`).toHaveLength(0);
 
+    expect((await post(`${door.url}/api/keys`, { name: "builder", kind: "sandbox" })).status).toBe(201);
+    expect((await fetch(`${door.url}/api/traces`)).status).toBe(200); // it is no key of this door
     expect((await post(`${door.url}/api/keys`, { name: "root", kind: "admin" })).status).toBe(201);
+    expect((await fetch(`${door.url}/api/traces`)).status).toBe(401);
   } finally {
     await door.close();
   }

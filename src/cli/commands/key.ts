@@ -8,5 +8,6 @@ export async function key(name: string, options: { json?: boolean; kind: string;
   const created = await client.createKey({ name, kind: KeyKind.parse(options.kind), tenant: options.tenant });
   if (options.json) return json(created);
   say(created.key);
+  if (created.kind === "sandbox") note("start the sandbox worker with it as SANDBOX_TOKEN");
   note(`${created.kind} key of ${created.name} for tenant ${created.tenant}; it is not shown again`);
 }
