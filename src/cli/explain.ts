@@ -8,18 +8,31 @@ import { duration, paint } from "./output.ts";
  */
 export function explained(view: DecisionView): string {
   const { decision } = view;
-  const winner = decision.candidates.find((one) => isChosen(one, view));
+  const chosen = decision.candidates.find((one) => isChosen(one, view));
+  // A canary was chosen by the score of the stable it stands for: that is what the others are behind.
+  const winner =
+    decision.candidates.find((one) => chosen?.stands_for && nameOf(one) === nameOf(chosen.stands_for)) ?? chosen;
   const able = decision.candidates.filter(({ excluded }) => excluded === null);
   const excluded = decision.candidates.filter(({ excluded }) => excluded !== null);
   return [
     `${paint("bold", `decision ${view.id}`)}  ${decision.role} for ${view.intent}, tenant ${view.tenant}, ${view.at}`,
+    ...instead(view),
     `${paint("green", "chosen")}  ${decision.because}`,
     `${paint("bold", "ended")}   ${ending(view)}`,
     ...(able.length > 0 ? ["", paint("dim", "who could have been chosen, best first")] : []),
-    ...able.flatMap((one) => candidate(one, { winner, chosen: one === winner })),
+    ...able.flatMap((one) => candidate(one, { winner, chosen: one === chosen })),
     ...(excluded.length > 0 ? ["", paint("dim", "who could not, and why")] : []),
     ...excluded.map(({ agent_id, agent_version, excluded: why }) => `  ${nameOf({ agent_id, agent_version })}: ${why}`),
   ].join("\n");
+}
+
+/** Whom this one stands in for. */
+function instead({ decision: { fallback } }: DecisionView): string[] {
+  if (!fallback) return [];
+  const { failed, failure, of } = fallback;
+  return [
+    `${paint("red", "instead")} of ${nameOf(failed)} (decision ${of}), which failed for good: ${failure.code}, ${failure.message}`,
+  ];
 }
 
 function isChosen({ agent_id, agent_version }: Candidate, { decision: { chosen } }: DecisionView): boolean {
@@ -28,7 +41,8 @@ function isChosen({ agent_id, agent_version }: Candidate, { decision: { chosen }
 
 function candidate(one: Candidate, { winner, chosen }: { winner: Candidate | undefined; chosen: boolean }): string[] {
   const mark = chosen ? paint("green", "→") : " ";
-  const canary = one.canary ? paint("yellow", " canary") : "";
+  const of = one.stands_for ? ` in the place of ${nameOf(one.stands_for)}` : "";
+  const canary = one.canary ? paint("yellow", ` canary${of}`) : "";
   return [
     `${mark} ${one.score.toFixed(3)}  ${paint("bold", nameOf(one))}${canary}${chosen ? "" : behind(one, winner)}`,
     ...one.reasons.map((reason) => `         ${reason}`),

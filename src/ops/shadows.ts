@@ -1,5 +1,5 @@
 import type { Comparison } from "../contracts/orchestrator.ts";
-import { compare } from "../rules/shadow.ts";
+import { compare, type Side } from "../rules/shadow.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 import { keepComparison, pairsToCompare } from "../store/shadows.ts";
@@ -18,9 +18,15 @@ export async function compareShadows(sql: Database, limit = 100): Promise<Compar
         ...compare(returned, kept),
       };
       await keepComparison(tx, id, comparison);
-      await tellAlone(tx, { kind: "shadow_compared", tenant, traceId: trace_id, details: comparison });
+      const details = { ...comparison, returned: withoutText(returned), kept: withoutText(kept) };
+      await tellAlone(tx, { kind: "shadow_compared", tenant, traceId: trace_id, details });
       made.push(comparison);
     }
     return made;
   });
+}
+
+/** What a caller may read in his own trace: what a shadow says is nobody's answer. */
+function withoutText({ outcome, code, latency_ms, cost_usd }: Side): Omit<Side, "answer"> {
+  return { outcome, code, latency_ms, cost_usd };
 }

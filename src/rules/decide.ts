@@ -32,9 +32,6 @@ export function decide(asked: Asked, seen: Seen, policy: OrchestratorPolicy): De
   return {
     ...choice,
     chosen,
-    because: last
-      ? `${last.agent_id} ${last.agent_version} failed for good (${last.code}); ${choice.because}`
-      : choice.because,
     role,
     shadow: shadowOf({ agents: inputs.agents, chosen, able, draw }),
     fallback: fallback && last ? fallbackOf(fallback.of, last) : null,
