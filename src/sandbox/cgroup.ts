@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Limits } from "../contracts/limits.ts";
-import { boxFiles1, controllers1, usage1 } from "./cgroup1.ts";
-import { boxFiles2, controllers2, usage2 } from "./cgroup2.ts";
+import { boxFiles1, controllers1, cpuMs1, usage1 } from "./cgroup1.ts";
+import { boxFiles2, controllers2, cpuMs2, usage2 } from "./cgroup2.ts";
 import { isAlive, newIdentity } from "./identity.ts";
 import { type Mount, readMounts } from "./mounts.ts";
 
@@ -19,6 +19,8 @@ export type Usage = {
 export type Cgroup = {
   join: string[]; // files to write `0` to: whoever does is in the box's account
   usage(): Usage;
+  cpuMs(): number; // as in usage, and nothing else
+  processes(): number; // and threads, in it now
   kill(): void; // whoever is in it
   close(): Promise<void>; // kills who is left and takes the account away
 };
@@ -86,8 +88,16 @@ export async function sweepCgroups(): Promise<number> {
 
 function openCgroup(version: 1 | 2, folders: string[], limits: Limits): Cgroup {
   const files = version === 1 ? boxFiles1(limits) : boxFiles2(limits);
-  const at = (file: string) => folders.map((folder) => join(folder, file)).find((path) => existsSync(path));
   for (const folder of folders) mkdirSync(folder);
+  const paths = new Map<string, string | undefined>();
+  const at = (file: string) => {
+    if (!paths.has(file))
+      paths.set(
+        file,
+        folders.map((folder) => join(folder, file)).find((path) => existsSync(path)),
+      );
+    return paths.get(file);
+  };
   for (const { file, value, required } of files) {
     const path = at(file);
     if (path) writeFileSync(path, value);
@@ -95,8 +105,11 @@ function openCgroup(version: 1 | 2, folders: string[], limits: Limits): Cgroup {
   }
   const read = (file: string) => readFileSync(at(file) ?? "", "latin1");
   return {
-    join: folders.map((folder) => join(folder, "cgroup.procs")),
+    // v1 takes a single thread at once; a whole process, as in v2, waits for every processor of the machine.
+    join: folders.map((folder) => join(folder, version === 1 ? "tasks" : "cgroup.procs")),
     usage: () => (version === 1 ? usage1(read) : usage2(read)),
+    cpuMs: () => (version === 1 ? cpuMs1(read) : cpuMs2(read)),
+    processes: () => Number(read("pids.current")),
     kill() {
       for (const pid of folders.flatMap(membersOf)) kill(pid);
     },

@@ -14,16 +14,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Failure } from "../contracts/failure.ts";
 import { isAlive, newIdentity } from "./identity.ts";
-import type { Program } from "./programs.ts";
+import type { Program, Shown } from "./programs.ts";
 
-/** What a worker keeps on disk while it runs: the /etc and /opt of its boxes, and a place to mount their disks on. */
-export type Folder = {
-  path: string;
-  etc: string;
-  opt: string;
-  disk: string; // an empty folder; every box mounts its own disk over it, where nobody else sees it
-  close(): void;
-};
+/** What a worker keeps on disk while it runs: the mount points of its boxes, and the few files that are their own. */
+export type Folder = { path: string; close(): void };
 
 /** The files of /etc in a box. Its name server leads nowhere, so that a look-up is an attempt that can be counted. */
 const etc: Record<string, string> = {
@@ -35,22 +29,64 @@ const etc: Record<string, string> = {
 };
 
 /** Makes the folder of this worker. Nothing in it is secret: a box may read all of it. */
-export function openFolder(programs: Program[]): Folder {
+export function openFolder(): Folder {
   const path = join(parentFolder(), newIdentity());
-  const folder = { path, etc: join(path, "etc"), opt: join(path, "opt"), disk: join(path, "disk") };
+  readable(() => mkdirSync(path));
+  return { path, close: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/**
+ * Lays out at `at` what boxes are to see as /, as far as it is files of their own: /etc, links, and the places for all
+ * else, the binds of a profile among them. Answers what of this host is to be mounted in it, in this order; it is for
+ * whoever mounts it to see that it can only be read.
+ */
+export function layRoot(at: string, { programs, binds }: { programs: Program[]; binds: string[] }): Shown[] {
+  const shown: Shown[] = [{ from: "/usr", to: join(at, "usr") }];
+  const place = ({ from, to }: Shown) => {
+    if (!shown.some((above) => to.startsWith(`${above.to}/`))) makeTarget(from, to); // below what is shown, it is there
+  };
+  const show = (each: Shown) => {
+    place(each);
+    shown.push(each);
+  };
+  readable(() => {
+    for (const name of ["", "usr", "etc", "opt", "proc", "dev", ...onDisk]) mkdirSync(join(at, name));
+    for (const name of ["bin", "sbin", "lib", "lib32", "lib64"]) layBeside(`/${name}`, at, show);
+    for (const [name, text] of Object.entries(etc)) writeFileSync(join(at, "etc", name), text);
+    if (existsSync("/etc/ld.so.cache")) copyFileSync("/etc/ld.so.cache", join(at, "etc/ld.so.cache"));
+    copyAlternatives(join(at, "etc/alternatives"));
+    copyAuthorities(join(at, "etc/ssl/certs"));
+    for (const program of programs) {
+      for (const { from, to } of program.shown) show({ from, to: join(at, to) });
+      for (const link of program.links) symlinkSync(link.to, join(at, link.at));
+    }
+    for (const path of binds) if (!isOnDisk(path) && existsSync(path)) place({ from: path, to: join(at, path) });
+  });
+  return shown;
+}
+
+/** Folders of a box that are its disk's: a bind below them finds its place there. */
+const onDisk = ["work", "tmp", "box"];
+
+function isOnDisk(path: string): boolean {
+  return onDisk.some((name) => path === `/${name}` || path.startsWith(`/${name}/`));
+}
+
+/** /bin and its like: on most systems a link into /usr, on some a folder of its own. */
+function layBeside(path: string, at: string, show: (shown: Shown) => void): void {
+  if (!existsSync(path)) return;
+  if (lstatSync(path).isSymbolicLink()) symlinkSync(readlinkSync(path), join(at, path));
+  else show({ from: path, to: join(at, path) });
+}
+
+/** Whatever this process was told to keep to itself, the users of boxes have to read these. */
+function readable(make: () => void): void {
   const umask = process.umask(0o022);
-  mkdirSync(path, { recursive: true });
-  for (const each of [folder.etc, folder.opt, folder.disk]) mkdirSync(each);
-  for (const [name, text] of Object.entries(etc)) writeFileSync(join(folder.etc, name), text);
-  if (existsSync("/etc/ld.so.cache")) copyFileSync("/etc/ld.so.cache", join(folder.etc, "ld.so.cache"));
-  copyAlternatives(join(folder.etc, "alternatives"));
-  copyAuthorities(join(folder.etc, "ssl/certs"));
-  for (const { shown, links } of programs) {
-    for (const { from, to } of shown) makeTarget(from, folder.opt + to.slice("/opt".length));
-    for (const { at, to } of links) symlinkSync(to, folder.opt + at.slice("/opt".length));
+  try {
+    make();
+  } finally {
+    process.umask(umask);
   }
-  process.umask(umask);
-  return { ...folder, close: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** Removes the folders of workers that are gone. Answers how many. */
@@ -93,6 +129,6 @@ function copyAuthorities(folder: string): void {
 /** What a bind mount needs to be there: a folder for a folder, a file for a file. */
 function makeTarget(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
-  if (statSync(from).isDirectory()) mkdirSync(to);
-  else writeFileSync(to, "");
+  if (statSync(from).isDirectory()) mkdirSync(to, { recursive: true });
+  else writeFileSync(to, "", { flag: "a" });
 }

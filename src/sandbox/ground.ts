@@ -1,21 +1,24 @@
-import { type Limits, limitsFor, type Profile, type SandboxClass, type SandboxLimits } from "../contracts/limits.ts";
+import { spawnSync } from "node:child_process";
+import type { SandboxClass, SandboxLimits } from "../contracts/limits.ts";
 import type { Promises } from "../contracts/sandbox.ts";
-import type { Cgroup, CgroupTree } from "./cgroup.ts";
-import type { BoxPlan } from "./chain.ts";
-import { type Folder, openFolder } from "./folder.ts";
+import type { Berth } from "./berth.ts";
+import { openBox } from "./box.ts";
+import type { CgroupTree } from "./cgroup.ts";
+import { openFolder } from "./folder.ts";
+import { mostBoxes, uidOf } from "./identity.ts";
+import { openPool, type Pool, type Want } from "./pool.ts";
 import { findProgram, type Program } from "./programs.ts";
 import { seccompFilter } from "./seccomp.ts";
-import { findTool, findTools, type Tools } from "./tools.ts";
+import { findTools, type Tool, type Tools } from "./tools.ts";
+import { openYard, type Yard } from "./yard.ts";
 
 /** What this machine gives to boxes of one class. */
 export type Ground = {
   class: SandboxClass;
   file: SandboxLimits;
-  filter: Buffer;
-  tree: CgroupTree | null; // null: rootless
-  plan(slot: number, profile: Profile, held: { limits: Limits; cgroup: Cgroup | null }): BoxPlan;
   profiles: string[]; // those whose programs are all here
-  nsenter: string | null; // opens the way out of a box that has one; null: such profiles are not offered
+  berths: Pool;
+  nsenter: string; // opens the way out of a box that has one
   close(): Promise<void>;
 };
 
@@ -47,14 +50,6 @@ export const promises: Record<SandboxClass, Promises> = {
   },
 };
 
-/**
- * Users that no system gives out by itself (systemd's table, 0x70000000 to 0x7fffffff): one for each slot of each
- * process id there can be, so two workers of one host never share one.
- */
-export function uidOf(pid: number, slot: number): number {
-  return 0x70000000 + pid * 64 + slot;
-}
-
 /** Lays the ground for boxes. `tree` null makes the rootless class. Throws when this machine lacks something. */
 export function openGround(
   file: SandboxLimits,
@@ -65,32 +60,92 @@ export function openGround(
     const program = findProgram(name, searchPath);
     if (program) programs.set(name, program);
   }
-  const nsenter = findTool("nsenter");
-  const folder: Folder = openFolder([...programs.values()]);
-  const own = process.getuid?.() ?? 0;
+  const filter = seccompFilter(process.arch);
+  const folder = openFolder();
+  const clear = clearingCommand(tools.found);
+  const asRoot = process.getuid?.() === 0;
+  const numbers = openNumbers();
+  let yard: Promise<Yard> | null = null;
+
+  /** The yard, or a new one when somebody has ended it. */
+  async function livingYard(): Promise<Yard> {
+    const known = await yard?.catch(() => null);
+    if (known && !known.isEnded()) return known;
+    yard = openYard(folder.path, tools.found);
+    return yard;
+  }
+
+  async function make({ profile, limits }: Want): Promise<Berth> {
+    const number = await numbers.take();
+    const uid = asRoot ? uidOf(process.pid, number) : null;
+    const cgroup = tree?.open(`box-${number}`, limits) ?? null;
+    const giveBack = async () => {
+      await cgroup?.close();
+      numbers.give(number);
+    };
+    const { binds, environment } = profile;
+    try {
+      const place = await livingYard();
+      const shown = profile.programs.flatMap((name) => programs.get(name) ?? []);
+      const root = await place.root(shown, binds);
+      const disk = await place.disk(limits.size, uid);
+      const held = { tools: tools.found, clear, enter: place.enter, join: cgroup?.join ?? [], uid };
+      const plan = { ...held, root, disk: disk.path, limits, programs: shown, binds, environment };
+      const box = await openBox(plan, filter).finally(disk.taken);
+      return {
+        box,
+        cgroup,
+        uid,
+        async close() {
+          box.close();
+          await giveBack();
+        },
+      };
+    } catch (thrown) {
+      await giveBack();
+      throw thrown;
+    }
+  }
+
+  const berths = openPool(make);
   return {
     class: tree ? "strict" : "rootless",
     file,
-    filter: seccompFilter(process.arch),
-    tree,
-    plan: (slot, { programs: names, binds, environment }, { limits, cgroup }) => ({
-      tools: tools.found,
-      folder,
-      limits,
-      programs: names.flatMap((name) => programs.get(name) ?? []),
-      binds,
-      environment,
-      uid: own === 0 ? uidOf(process.pid, slot) : null,
-      join: cgroup?.join ?? [],
-    }),
-    nsenter,
     profiles: Object.entries(file.profiles)
       .filter(([, profile]) => profile.programs.every((name) => programs.has(name)))
-      .filter(([name]) => nsenter !== null || limitsFor(file, name).network.mode === "none")
       .map(([name]) => name),
+    berths,
+    nsenter: tools.found.nsenter,
     async close() {
+      await berths.close();
+      (await yard?.catch(() => null))?.close();
       folder.close();
       await tree?.close();
     },
   };
+}
+
+/** The numbers of boxes. Whoever wants one more than there are waits for another box to end. */
+function openNumbers() {
+  const free = Array.from({ length: mostBoxes }, (_, number) => number);
+  const waiting: ((number: number) => void)[] = [];
+  return {
+    take: () =>
+      new Promise<number>((resolve) => {
+        const first = free.shift(); // the one that was used longest ago
+        if (first === undefined) waiting.push(resolve);
+        else resolve(first);
+      }),
+    give(number: number) {
+      const next = waiting.shift();
+      if (next) next(number);
+      else free.push(number);
+    },
+  };
+}
+
+/** Some shells tell the programs they begin where they are; what begins a box has to begin with nothing. */
+function clearingCommand(tools: Record<Tool, string>): string[] {
+  const { stdout } = spawnSync("/bin/sh", ["-c", `exec ${tools.env}`], { env: {} });
+  return stdout.length > 0 ? [tools.env, "-i"] : [];
 }

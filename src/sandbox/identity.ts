@@ -26,3 +26,14 @@ function startOf(pid: number): string {
     return "";
   }
 }
+
+/** Boxes that one worker can have at one time: those that run, those that wait and those that end. */
+export const mostBoxes = 64;
+
+/**
+ * Users that no system gives out by itself (systemd's table, 0x70000000 to 0x7fffffff): one for each box of each process
+ * id there can be, so two workers of one host never share one.
+ */
+export function uidOf(pid: number, box: number): number {
+  return 0x70000000 + pid * mostBoxes + box;
+}

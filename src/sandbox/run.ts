@@ -1,9 +1,8 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { Failure } from "../contracts/failure.ts";
 import { type Limits, limitsFor } from "../contracts/limits.ts";
 import type { RunHead, RunResult, StepResult, ViolationReason } from "../contracts/sandbox.ts";
-import { type Box, openBox } from "./box.ts";
-import type { Cgroup } from "./cgroup.ts";
+import { type Berth, endBox, leaveBerth } from "./berth.ts";
+import { boxProcesses } from "./cgroup1.ts";
 import { collectFiles, hasFullFile } from "./collect.ts";
 import type { Ground } from "./ground.ts";
 import type { Refusal } from "./proxy.ts";
@@ -17,7 +16,6 @@ export type Output = { step: number; stream: "stdout" | "stderr"; bytes: Buffer 
 
 /** A run as a worker carries it out. */
 export type Wish = {
-  slot: number; // no two runs of one worker have the same at one time
   head: RunHead;
   pieces: AsyncIterable<Piece>;
   onOutput(output: Output): Promise<void> | void; // the box's stream waits until it is taken
@@ -28,13 +26,16 @@ export type Wish = {
 /** What came out, except for the output, which was handed on as it came. */
 export type Outcome = Omit<RunResult, "steps"> & { steps: Omit<StepResult, "stdout" | "stderr">[] };
 
+/** A run that was carried out. `gone`: nothing of its box is left; rejects with `slotLost` when it would not end. */
+export type Carried = { outcome: Outcome; gone: Promise<void> };
+
 /**
- * Carries out one run in one new box: files in, the steps until one is red or a limit is broken, the box's end, files
- * out. Throws Failure `invalid_request` (unknown profile, files that cannot be), `sandbox_unavailable` (no box could be
- * made, or one would not end), or the signal's reason.
+ * Carries out one run in one box that nobody had before: files in, the steps until one is red or a limit is broken, the
+ * box's end, files out. Throws Failure `invalid_request` (unknown profile, files that cannot be), `sandbox_unavailable`
+ * (no box could be made, or one would not end), or the signal's reason; then nothing of the box is left.
  */
-export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
-  const { slot, head, signal } = wish;
+export async function carryOut(ground: Ground, wish: Wish): Promise<Carried> {
+  const { head, signal } = wish;
   const limits = limitsFor(ground.file, head.profile, { ...head, wish: head.limits });
   const profile = ground.file.profiles[head.profile];
   if (!profile || !ground.profiles.includes(head.profile)) {
@@ -47,48 +48,48 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Outcome> {
   }
   signal.throwIfAborted();
 
-  const cgroup = ground.tree?.open(`box-${slot}`, limits) ?? null;
+  const berth = await ground.berths.take({ profile, limits });
+  const { box } = berth;
+  const abort = () => box.kill();
+  signal.addEventListener("abort", abort);
+  let out: WayOut | null = null;
   try {
-    const plan = ground.plan(slot, profile, { limits, cgroup });
-    const box = await openBox(plan, ground.filter);
-    const abort = () => box.kill();
-    signal.addEventListener("abort", abort);
-    let out: WayOut | null = null;
-    try {
-      await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: plan.uid }, wish.pieces));
-      signal.throwIfAborted();
-      out = await openWayOut(ground, box, limits.network);
-      const { steps, broken } = await runSteps(box, { cgroup, limits, wish, out });
-      signal.throwIfAborted();
-      const red = steps.some(({ code }) => code !== 0);
-      if (red && broken.length === 0 && (await hasFullFile(box.work, limits))) broken.push(tooLarge(limits));
-      const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
-      if (over) broken.push({ reason: "artifact", ...over });
-      const attempts = box.networkAttempts() + out.refused();
-      return {
-        class: ground.class,
-        ...told(broken, attempts > 0 ? ["network"] : []),
-        maxAttempts: limits.retry.max_attempts,
-        steps,
-        files,
-        skipped,
-      };
-    } finally {
-      signal.removeEventListener("abort", abort);
-      out?.close();
-      for (const stream of [box.stdout, box.stderr]) stream.resume();
-      await endBox(box, cgroup, limits);
-      box.close();
-    }
+    await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: berth.uid }, wish.pieces));
+    signal.throwIfAborted();
+    out = await openWayOut(ground, box, limits.network);
+    const { steps, broken } = await runSteps(berth, { limits, wish, out });
+    signal.throwIfAborted();
+    const red = steps.some(({ code }) => code !== 0);
+    if (red && broken.length === 0 && (await hasFullFile(box.work, limits))) broken.push(tooLarge(limits));
+    const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
+    if (over) broken.push({ reason: "artifact", ...over });
+    const attempts = box.networkAttempts() + out.refused();
+    const outcome = {
+      class: ground.class,
+      ...told(broken, attempts > 0 ? ["network"] : []),
+      maxAttempts: limits.retry.max_attempts,
+      steps,
+      files,
+      skipped,
+    };
+    return { outcome, gone: leaveBerth(berth, limits.time.grace_ms) };
+  } catch (thrown) {
+    await leaveBerth(berth, limits.time.grace_ms);
+    throw thrown;
   } finally {
-    await cgroup?.close();
+    signal.removeEventListener("abort", abort);
+    out?.close();
   }
 }
 
-type Stage = { cgroup: Cgroup | null; limits: Limits; wish: Wish; out: WayOut };
+type Stage = { limits: Limits; wish: Wish; out: WayOut };
 
-/** The steps, one after the other, and the end of the box: nothing of it runs when this answers. */
-async function runSteps(box: Box, { cgroup, limits, wish, out }: Stage) {
+/**
+ * The steps, one after the other, and the end of the box: it is killed when this answers, and wherever anybody could look
+ * at what it left, or a program of its is left in it, nothing of it runs any more.
+ */
+async function runSteps(berth: Berth, { limits, wish, out }: Stage) {
+  const { box, cgroup } = berth;
   const { head, signal, onOutput } = wish;
   const steps: Outcome["steps"] = [];
   const watch = openWatch(box, { cgroup, limits });
@@ -98,8 +99,10 @@ async function runSteps(box: Box, { cgroup, limits, wish, out }: Stage) {
     if (limits.network.on_attempt === "fail") watch.report({ reason: "network", ...refusal });
   });
   const left = { stdout: limits.size.stdout_bytes, stderr: limits.size.stderr_bytes };
+  let isOver = false;
 
   async function take(stream: "stdout" | "stderr", bytes: Buffer): Promise<void> {
+    if (isOver) return;
     const allowed = bytes.subarray(0, left[stream]);
     left[stream] -= allowed.length;
     if (allowed.length < bytes.length) {
@@ -114,48 +117,39 @@ async function runSteps(box: Box, { cgroup, limits, wish, out }: Stage) {
     openOutlet(box.stdout, (bytes) => take("stdout", bytes)),
     openOutlet(box.stderr, (bytes) => take("stderr", bytes)),
   ];
+  /** All that was printed has come, and nobody is left who could print or write. */
+  async function end(): Promise<void> {
+    await endBox(berth, limits.time.grace_ms);
+    await Promise.all(outlets.map(({ done }) => done));
+  }
 
   try {
     for (const { name, argv } of head.steps) {
       const startedAt = performance.now();
       const cpuBefore = watch.cpuMs();
-      const end = await runStep(box, outlets, argv);
+      const { code, signal: killer } = await runStep(box, outlets, argv);
       const wallMs = Math.round(performance.now() - startedAt);
       watch.look();
-      if (end.signal === "SIGXFSZ") watch.report(tooLarge(limits));
+      if (killer === "SIGXFSZ") watch.report(tooLarge(limits));
       const cpuAfter = watch.cpuMs();
       const cpuMs = cpuBefore === null || cpuAfter === null ? null : Math.round(Math.max(0, cpuAfter - cpuBefore));
-      if (end.code !== 0 || watch.broken.length > 0 || signal.aborted) {
-        await endBox(box, cgroup, limits);
-        await Promise.all(outlets.map(({ done }) => done)); // what it had printed is still of this step
-      }
-      steps.push({ name, ...end, wallMs, cpuMs });
-      if (box.isEnded()) break;
+      const isRed = code !== 0 || watch.broken.length > 0 || signal.aborted;
+      if (isRed) await end(); // what it had printed is still of this step
+      steps.push({ name, code, signal: killer, wallMs, cpuMs });
+      if (isRed) break;
     }
   } finally {
     watch.close();
-    await endBox(box, cgroup, limits);
-    await Promise.all(outlets.map(({ done }) => done));
+    const isAlone = cgroup?.processes() === boxProcesses; // the box itself, waiting for the next step
+    if (head.collect.length > 0 || !isAlone) await end();
+    isOver = true;
+    box.kill();
   }
   return { steps, broken: watch.broken };
 }
 
 function tooLarge({ size }: Limits): Violation {
   return { reason: "file_size", limit: size.file_bytes, observed: `more than ${size.file_bytes}` };
-}
-
-/** Kills the first process, then whoever the account still holds, and waits until nobody is left. */
-async function endBox(box: Box, cgroup: Cgroup | null, { time }: Limits): Promise<void> {
-  box.kill();
-  const waiting = new AbortController();
-  const late = wait(time.grace_ms, "late", { signal: waiting.signal }).catch(() => "in time");
-  const end = await Promise.race([box.ended, late]);
-  waiting.abort();
-  cgroup?.kill();
-  if (end === "late")
-    throw new Failure("sandbox_unavailable", `a box still lived ${time.grace_ms} ms after its end`, {
-      slotLost: true,
-    });
 }
 
 /** The first that fired is the reason; the rest, and what is only recorded, stand beside it. */

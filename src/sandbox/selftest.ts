@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { asFailure } from "../contracts/failure.ts";
 import { type LimitsWish, limitsFor, type SandboxClass, type SandboxLimits } from "../contracts/limits.ts";
-import { openBox } from "./box.ts";
+import { leaveBerth } from "./berth.ts";
 import { openCgroupTree } from "./cgroup.ts";
 import { type Ground, openGround } from "./ground.ts";
 import { inspectHost } from "./host.ts";
@@ -62,20 +62,11 @@ async function proveUser(ground: Ground): Promise<void> {
   const limits = limitsFor(ground.file, trial);
   const profile = ground.file.profiles[trial];
   if (!profile) return;
-  const cgroup = ground.tree?.open("selftest", limits) ?? null;
-  try {
-    const plan = ground.plan(0, profile, { limits, cgroup });
-    const box = await openBox(plan, ground.filter);
-    const uids = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${box.pid}/status`, "latin1"))?.[1]?.split("\t") ?? [];
-    for (const stream of [box.stdout, box.stderr]) stream.resume();
-    box.kill();
-    await box.ended;
-    box.close();
-    const wanted = String(plan.uid ?? process.getuid?.());
-    expect(uids.length > 0 && uids.every((uid) => uid === wanted && uid !== "0"), `a box runs as user ${uids.join()}`);
-  } finally {
-    await cgroup?.close();
-  }
+  const berth = await ground.berths.take({ profile, limits });
+  const uids = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${berth.box.pid}/status`, "latin1"))?.[1]?.split("\t") ?? [];
+  await leaveBerth(berth, limits.time.grace_ms);
+  const wanted = String(berth.uid ?? process.getuid?.());
+  expect(uids.length > 0 && uids.every((uid) => uid === wanted && uid !== "0"), `a box runs as user ${uids.join()}`);
 }
 
 const closed = `
@@ -112,8 +103,7 @@ async function tryOut(
   limits: LimitsWish = {},
 ): Promise<{ outcome: Outcome; said: string }> {
   let said = "";
-  const outcome = await carryOut(ground, {
-    slot: 0,
+  const { outcome, gone } = await carryOut(ground, {
     head: {
       trace_id: trial,
       tenant: trial,
@@ -129,6 +119,7 @@ async function tryOut(
     },
     signal: new AbortController().signal,
   });
+  await gone;
   return { outcome, said };
 }
 

@@ -28,6 +28,7 @@ export type Service = {
 /** Says hello to a hub and does what it gives, until the connection ends; then nobody wants its runs any more. */
 export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: Serving, onEnd: () => void): Service {
   const runs = new Map<number, TakenRun>();
+  const ending = new Set<Promise<unknown>>();
   let stopping = false;
 
   const link = openLink<HubFrame, WorkerFrame>(socket, {
@@ -57,19 +58,26 @@ export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: 
   function begin(number: number, head: RunHead): void {
     const refuse = (code: "busy" | "sandbox_unavailable" | "invalid_request", message: string) =>
       link.send({ type: "error", run: number, code, message });
-    const slot = ground && !stopping && !runs.has(number) ? slots.take() : undefined;
     if (runs.has(number)) link.close(`run ${number} was given twice`);
     else if (!ground) refuse("sandbox_unavailable", facts.why ?? "this worker refuses work");
-    else if (slot === undefined) refuse("busy", "no slot is free");
-    else {
-      const taken = takeRun({ ground, slot, number, head, link, log });
-      runs.set(number, taken);
-      taken.done.then(({ slotLost }) => {
-        runs.delete(number);
-        if (slotLost) log.error({ slot }, "a box did not end: its slot is given up");
-        else slots.give(slot);
-      });
-    }
+    else if (stopping || !slots.take()) refuse("busy", "no slot is free");
+    else follow(number, takeRun({ ground, number, head, link, log }));
+  }
+
+  /** The slot is free once the hub has its answer; the run is over once nothing of its box is left. */
+  function follow(number: number, taken: TakenRun): void {
+    runs.set(number, taken);
+    ending.add(taken.over);
+    taken.answered.then(() => {
+      runs.delete(number);
+      slots.give();
+    });
+    taken.over.then(({ slotLost }) => {
+      ending.delete(taken.over);
+      if (!slotLost) return;
+      log.error({ run: number }, "a box did not end: its slot is given up");
+      slots.lose();
+    });
   }
 
   link.send({
@@ -83,9 +91,8 @@ export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: 
     tellFree: () => link.send({ type: "ping", free: freeNow() }),
     async stop(why) {
       stopping = true;
-      const running = [...runs.values()];
-      for (const taken of running) taken.cancel(why);
-      await Promise.all(running.map(({ done }) => done));
+      for (const taken of runs.values()) taken.cancel(why);
+      await Promise.all(ending);
       link.close(why);
     },
   };

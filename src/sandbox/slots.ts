@@ -1,19 +1,27 @@
-/** The slots of a worker: numbers, each good for one run at a time, whichever hub gives it. */
+/** The slots of a worker: how many runs it takes at one time, whichever hub gives them. */
 export type Slots = {
   free(): number;
-  take(): number | undefined; // the lowest that is free
-  give(slot: number): void;
+  take(): boolean; // whether one was free
+  give(): void;
+  lose(): void; // one less from now on
 };
 
 /** So many slots, all free. `changed` hears of each that becomes free. */
 export function openSlots(count: number, changed: () => void): Slots {
-  const free = Array.from({ length: count }, (_, slot) => slot);
+  let free = count;
   return {
-    free: () => free.length,
-    take: () => free.shift(),
-    give(slot) {
-      free.push(slot);
-      free.sort((a, b) => a - b);
+    free: () => Math.max(0, free),
+    take() {
+      if (free <= 0) return false;
+      free--;
+      return true;
+    },
+    give() {
+      free++;
+      if (free > 0) changed();
+    },
+    lose() {
+      free--; // below nothing: the next that is given back is not there any more
       changed();
     },
   };

@@ -11,7 +11,8 @@ import { carryOut, type Outcome } from "./run.ts";
 
 /** A run that this worker has taken: what its hub says of it is called here. */
 export type TakenRun = {
-  done: Promise<{ slotLost: boolean }>; // never rejects
+  answered: Promise<void>; // the hub has its answer; never rejects
+  over: Promise<{ slotLost: boolean }>; // and its box is gone; never rejects
   onAck(bytes: number): void;
   onInput(chunk: WireChunk): void;
   cancel(why: string): void;
@@ -19,7 +20,6 @@ export type TakenRun = {
 
 export type Taking = {
   ground: Ground;
-  slot: number;
   number: number; // of the run on this connection
   head: RunHead;
   link: Link<WorkerFrame>;
@@ -27,11 +27,11 @@ export type Taking = {
 };
 
 /** Takes a run: carries it out and tells its hub what it prints, what it leaves and how it ends. */
-export function takeRun({ ground, slot, number, head, link, log }: Taking): TakenRun {
+export function takeRun({ ground, number, head, link, log }: Taking): TakenRun {
   const credit = openCredit();
   const controller = new AbortController();
   const inbox = openInbox(openReceipt((bytes) => link.send({ type: "ack", run: number, bytes })));
-  const fact = { trace_id: head.trace_id, tenant: head.tenant, profile: head.profile, slot };
+  const fact = { trace_id: head.trace_id, tenant: head.tenant, profile: head.profile };
 
   function cancel(why: string): void {
     if (controller.signal.aborted) return;
@@ -48,44 +48,44 @@ export function takeRun({ ground, slot, number, head, link, log }: Taking): Take
     }
   }
 
-  async function work(): Promise<{ slotLost: boolean }> {
+  async function work(): Promise<{ gone: Promise<void> }> {
     link.send({ type: "accept", run: number });
-    try {
-      const outcome = await carryOut(ground, {
-        slot,
-        head,
-        pieces: inbox.pieces,
-        onOutput: ({ step, stream, bytes }) => send(stream, step, bytes),
-        onRefused: (refusal) => log.warn({ ...fact, ...refusal }, "a box reached for what it may not"),
-        signal: controller.signal,
-      });
-      for (const [index, { content }] of outcome.files.entries()) await send("file", index, content);
-      controller.signal.throwIfAborted();
-      link.send(frameOf(number, outcome));
-      log.info(
-        { ...fact, class: outcome.class, reason: outcome.reason, codes: outcome.steps.map(({ code }) => code) },
-        "ran",
-      );
-      return { slotLost: false };
-    } catch (thrown) {
-      const { code, message, details } = asFailure(thrown);
-      const slotLost = details.slotLost === true;
-      const told = code === "invalid_request" || code === "sandbox_unavailable" ? code : "internal";
-      link.send({
-        type: "error",
-        run: number,
-        code: controller.signal.aborted ? "cancelled" : told,
-        message: message.slice(0, 2000),
-      });
-      const reason = { ...fact, code, reason: message };
-      if (controller.signal.aborted) log.info(reason, "was cancelled");
-      else log.warn(reason, "could not be run");
-      return { slotLost };
-    }
+    const { outcome, gone } = await carryOut(ground, {
+      head,
+      pieces: inbox.pieces,
+      onOutput: ({ step, stream, bytes }) => send(stream, step, bytes),
+      onRefused: (refusal) => log.warn({ ...fact, ...refusal }, "a box reached for what it may not"),
+      signal: controller.signal,
+    });
+    gone.catch(() => {}); // it is looked at below
+    for (const [index, { content }] of outcome.files.entries()) await send("file", index, content);
+    controller.signal.throwIfAborted();
+    link.send(frameOf(number, outcome));
+    const codes = outcome.steps.map(({ code }) => code);
+    log.info({ ...fact, class: outcome.class, reason: outcome.reason, codes }, "ran");
+    return { gone };
   }
 
+  function refuse(thrown: unknown): void {
+    const { code, message } = asFailure(thrown);
+    const told = code === "invalid_request" || code === "sandbox_unavailable" ? code : "internal";
+    const isCancelled = controller.signal.aborted;
+    link.send({
+      type: "error",
+      run: number,
+      code: isCancelled ? "cancelled" : told,
+      message: message.slice(0, 2000),
+    });
+    const reason = { ...fact, code, reason: message };
+    if (isCancelled) log.info(reason, "was cancelled");
+    else log.warn(reason, "could not be run");
+  }
+
+  const working = work();
+  const isLost = (thrown: unknown) => ({ slotLost: asFailure(thrown).details.slotLost === true });
   return {
-    done: work(),
+    answered: working.then(() => {}, refuse),
+    over: working.then(({ gone }) => gone).then(() => ({ slotLost: false }), isLost),
     onAck: (bytes) => credit.give(bytes),
     onInput({ index, bytes }) {
       try {

@@ -5,10 +5,10 @@ import { join } from "node:path";
 const packages = {
   bwrap: "bubblewrap (`dagent setup` installs it)",
   unshare: "util-linux",
-  setpriv: "util-linux",
+  nsenter: "util-linux",
   prlimit: "util-linux",
   mount: "mount or util-linux",
-  install: "coreutils",
+  umount: "mount or util-linux",
   env: "coreutils",
 } as const;
 
@@ -28,10 +28,10 @@ export function findTools(): Tools {
   const found = {
     bwrap: find("bwrap"),
     unshare: find("unshare"),
-    setpriv: find("setpriv"),
+    nsenter: find("nsenter"),
     prlimit: find("prlimit"),
     mount: find("mount"),
-    install: find("install"),
+    umount: find("umount"),
     env: find("env"),
   };
   return { found, missing };

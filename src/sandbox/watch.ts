@@ -84,7 +84,7 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
       if (!cgroup) countNow(limits.process.pids - 1); // the step's own process has gone
     },
     report,
-    cpuMs: () => read(box, cgroup, beganAt).cpuMs,
+    cpuMs: () => (cgroup ? cgroup.cpuMs() : box.isEnded() ? null : readTree(box.pid).cpuMs),
     close() {
       closed = true;
       clearInterval(looking);

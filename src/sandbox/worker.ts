@@ -1,13 +1,13 @@
 import { hostname } from "node:os";
 import type { WebSocket } from "ws";
 import { asFailure } from "../contracts/failure.ts";
-import type { SandboxLimits } from "../contracts/limits.ts";
+import { limitsFor, type SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
 import { sweepCgroups } from "./cgroup.ts";
 import { dial } from "./dial.ts";
 import { sweepFolders } from "./folder.ts";
 import type { Ground } from "./ground.ts";
-import { newIdentity } from "./identity.ts";
+import { mostBoxes, newIdentity } from "./identity.ts";
 import { chooseGround } from "./selftest.ts";
 import { type SandboxWorkerFacts, type Service, serve } from "./serve.ts";
 import { openSlots } from "./slots.ts";
@@ -54,6 +54,7 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
       profiles: ground?.profiles ?? [],
       slots: ground ? count : 0,
     };
+    if (ground) warm(ground, count);
     if (ground) log.info(facts, "boxes hold: this worker takes work");
     else log.error(facts, "this machine cannot isolate: this worker refuses all work");
     if (!stopping)
@@ -79,6 +80,16 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
       await ground?.close();
     },
   };
+}
+
+/** Has a box ready for each profile, as most runs ask for it, and later for what is asked for. */
+function warm({ file, profiles, berths }: Ground, slots: number): void {
+  const most = Math.min(Math.max(4, 2 * slots), Math.max(0, mostBoxes - 2 * slots)); // the others run, or end
+  const wants = profiles.flatMap((name) => {
+    const profile = file.profiles[name];
+    return profile ? [{ profile, limits: limitsFor(file, name) }] : [];
+  });
+  berths.warm(wants.slice(0, most), most);
 }
 
 /** Takes away what workers that were killed have left: their boxes' accounts and their folders. Their mounts end with them. */

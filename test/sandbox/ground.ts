@@ -22,7 +22,6 @@ export type Wanted = {
   files?: Record<string, string | Uint8Array>;
   collect?: string[];
   signal?: AbortSignal;
-  slot?: number;
   onOutput?: (text: string) => void;
 };
 
@@ -43,12 +42,11 @@ export async function openBoxes(file: SandboxLimits = shipped) {
 
 async function runIn(ground: Ground | null, wanted: Wanted): Promise<Seen> {
   if (!ground) throw new Error("no ground for boxes");
-  const { profile = "shell", steps, limits, files = {}, collect = [], slot = 0 } = wanted;
+  const { profile = "shell", steps, limits, files = {}, collect = [] } = wanted;
   const contents = Object.values(files).map((content) => Buffer.from(content));
   const out: Buffer[][] = steps.map(() => []);
   const err: Buffer[][] = steps.map(() => []);
-  const outcome = await carryOut(ground, {
-    slot,
+  const { outcome, gone } = await carryOut(ground, {
     head: {
       trace_id: "test",
       tenant: "acme",
@@ -68,6 +66,7 @@ async function runIn(ground: Ground | null, wanted: Wanted): Promise<Seen> {
     },
     signal: wanted.signal ?? new AbortController().signal,
   });
+  await gone;
   const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString("latin1");
   return { ...outcome, out: out.map(text), err: err.map(text) };
 }

@@ -166,7 +166,7 @@ class All(unittest.TestCase):
 
   test("runs in several slots at one time, apart from each other", async () => {
     const all = await Promise.all(
-      [0, 1, 2].map((slot) => boxes.run({ slot, steps: [`echo ${slot} > mine; sleep 0.1; cat mine; ls | wc -l`] })),
+      [0, 1, 2].map((run) => boxes.run({ steps: [`echo ${run} > mine; sleep 0.1; cat mine; ls | wc -l`] })),
     );
 
     expect(all.map(({ out }) => out[0])).toEqual(["0\n1\n", "1\n1\n", "2\n1\n"]);

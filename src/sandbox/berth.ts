@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { Failure } from "../contracts/failure.ts";
+import type { Box } from "./box.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { boxProcesses } from "./cgroup1.ts";
+
+/** A box with all that it holds of this machine: its account and its user. Good for one run. */
+export type Berth = {
+  box: Box;
+  cgroup: Cgroup | null; // null: rootless
+  uid: number | null; // who owns what is in it, as this host counts; null: this worker's own user
+  close(): Promise<void>; // after the box's end: gives all of it back
+};
+
+/** Kills the first process, then whoever the account still holds, and waits until nobody is left, `graceMs` at most. */
+export async function endBox({ box, cgroup }: Berth, graceMs: number): Promise<void> {
+  box.kill();
+  const waiting = new AbortController();
+  const late = wait(graceMs, "late", { signal: waiting.signal }).catch(() => "in time");
+  const end = await Promise.race([box.ended, late]);
+  waiting.abort();
+  cgroup?.kill();
+  if (end !== "late") return;
+  throw new Failure("sandbox_unavailable", `a box still lived ${graceMs} ms after its end`, { slotLost: true });
+}
+
+/** Ends a box, if it has not ended, and gives back what it held. Throws, and keeps it, when it does not end. */
+export async function leaveBerth(berth: Berth, graceMs: number): Promise<void> {
+  for (const stream of [berth.box.stdout, berth.box.stderr]) stream.resume();
+  await endBox(berth, graceMs);
+  await berth.close();
+}
+
+/** Whether a box that has begun nothing is as it was made: somebody else may have ended a part of it. */
+export function isWhole({ box, cgroup }: Berth): boolean {
+  if (box.isEnded()) return false;
+  return cgroup ? cgroup.processes() === boxProcesses : isRunning(box.pid);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
+  }
+}
