@@ -57,6 +57,9 @@ const masked = [
   "zoneinfo",
 ];
 
+/** A shell tells whom it begins where it is, unless it does not know. */
+export const forgetPlace = "unset PWD OLDPWD";
+
 /**
  * The host's half of a box, as a command: into its account and under the limits of every process, then into the yard, as
  * its own user; then bwrap, with an empty environment because /proc/1/environ of a box is bwrap's, and with its arguments
@@ -69,6 +72,7 @@ export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan)
   const { builtin, prlimit } = processLimits(limits, join.length > 0);
   const asUser = uid === null ? [] : ["--setuid", String(uid), "--setgid", String(uid)]; // and no other groups
   const script = [
+    forgetPlace,
     "echo 500 > /proc/self/oom_score_adj",
     ...join.map((file) => `echo 0 > ${quote(file)}`),
     ...builtin,

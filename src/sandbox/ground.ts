@@ -4,6 +4,7 @@ import type { Promises } from "../contracts/sandbox.ts";
 import type { Berth } from "./berth.ts";
 import { openBox } from "./box.ts";
 import type { CgroupTree } from "./cgroup.ts";
+import { forgetPlace } from "./chain.ts";
 import { openFolder } from "./folder.ts";
 import { mostBoxes, uidOf } from "./identity.ts";
 import { openPool, type Pool, type Want } from "./pool.ts";
@@ -144,8 +145,8 @@ function openNumbers() {
   };
 }
 
-/** Some shells tell the programs they begin where they are; what begins a box has to begin with nothing. */
+/** Some shells tell the programs they begin more than where they are; what begins a box has to begin with nothing. */
 function clearingCommand(tools: Record<Tool, string>): string[] {
-  const { stdout } = spawnSync("/bin/sh", ["-c", `exec ${tools.env}`], { env: {} });
+  const { stdout } = spawnSync("/bin/sh", ["-c", `${forgetPlace}; exec ${tools.env}`], { env: {} });
   return stdout.length > 0 ? [tools.env, "-i"] : [];
 }

@@ -8,6 +8,7 @@ export type Want = { profile: Profile; limits: Limits };
 export type Pool = {
   take(want: Want): Promise<Berth>; // one that was made for this very want and waits, else a new one
   warm(wants: Want[], most: number): void; // makes one ready for each, and from now on keeps up to `most` in all
+  waiting(): number; // how many are ready
   settled(): Promise<void>; // nothing is being made ready any more
   close(): Promise<void>; // ends those that wait
 };
@@ -138,6 +139,7 @@ export function openPool(make: (want: Want) => Promise<Berth>): Pool {
         refill(kind);
       }
     },
+    waiting: () => spares.size,
     async settled() {
       while (coming.size > 0) await Promise.allSettled([...coming].map(({ made }) => made));
     },

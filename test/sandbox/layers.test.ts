@@ -45,6 +45,7 @@ const layers: Layer[] = [
         spawn: (command: string, args: string[], options: object) =>
           spawn(command, args, { ...options, env: process.env }),
       }));
+      changeCommand((script) => script.replace(/(env) -i/, "$1"));
     },
   },
   {
