@@ -34,8 +34,8 @@ export async function leaveBerth(berth: Berth, graceMs: number): Promise<void> {
 
 /** Whether a box that has begun nothing is as it was made: somebody else may have ended a part of it. */
 export function isWhole({ box, cgroup }: Berth): boolean {
-  if (box.isEnded()) return false;
-  return cgroup ? cgroup.processes() === boxProcesses : isRunning(box.pid);
+  if (box.isEnded() || !isRunning(box.outside) || !isRunning(box.pid)) return false;
+  return cgroup === null || cgroup.processes() === boxProcesses;
 }
 
 function isRunning(pid: number): boolean {
