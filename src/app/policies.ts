@@ -5,13 +5,14 @@ import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
-import { RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { BusPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
 /** The operator's files, by name, and the shape each must have. */
 const shapes = {
   "orchestrator.json": OrchestratorPolicy,
+  "bus.json": BusPolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -21,6 +22,7 @@ export type PolicyOf<Name extends PolicyName> = z.output<(typeof shapes)[Name]>;
 
 /** Every file of the operator. */
 export const policyNames: PolicyName[] = [
+  "bus.json",
   "orchestrator.json",
   "retry_policy.json",
   "route_policies.json",

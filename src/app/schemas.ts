@@ -4,11 +4,12 @@ import { ChatRequest } from "../contracts/chat.ts";
 import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { BuildTestReport, BuildTestSummary, CodegenMetrics, EditSet } from "../contracts/code.ts";
 import { Decision } from "../contracts/decision.ts";
-import { Problem, TraceAnswer } from "../contracts/http.ts";
+import { EventView, Problem, TraceAnswer } from "../contracts/http.ts";
 import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowledge.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
+import { BusMessage } from "../contracts/message.ts";
 import { Summary } from "../contracts/metrics.ts";
-import { RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { BusPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
 import { SandboxError } from "../contracts/violation.ts";
 
 /** Every document that leaves the system or is edited by hand, under the name of its file in `schemas/`. */
@@ -26,8 +27,11 @@ const shapes: Record<string, z.ZodType> = {
   "http.problem": Problem,
   "http.summary": Summary,
   "http.trace": TraceAnswer,
+  "bus.message": BusMessage,
+  "bus.event": EventView,
   "event.decision": Decision,
   "config.orchestrator": OrchestratorPolicy,
+  "config.bus": BusPolicy,
   "config.retry_policy": RetryPolicy,
   "config.route_policies": RoutePolicies,
   "config.sandbox_limits": SandboxLimits,

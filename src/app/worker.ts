@@ -5,6 +5,7 @@ import { startWorker } from "../bus/worker.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
+import type { BusPolicy } from "../contracts/policy.ts";
 import { countEnds } from "../ops/ends.ts";
 import { compareShadows } from "../ops/shadows.ts";
 import { run } from "../services/buildtest/run.ts";
@@ -19,6 +20,8 @@ import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
 import { connect, type Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
+import type { Retention } from "../store/history.ts";
+import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { openSandboxHub } from "./hub.ts";
@@ -41,6 +44,7 @@ export async function runWorker(
   const models = await openModels(config);
   const sql = connect(databaseUrl, { max: config.concurrency + 2 });
   const policy = await followPolicy("retry_policy.json", { folder: config.configDir, sql, log });
+  const bus = await followPolicy("bus.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const handlers = handlersBy(orchestrator.current);
   const hub = await openSandboxHub(config, { sql, log });
@@ -74,6 +78,8 @@ export async function runWorker(
     chance: Math.random,
     name,
     handlers,
+    shards: (role) => bus.current().shards.keys[role] ?? bus.current().shards.default,
+    retention: () => retentionOf(bus.current()),
     concurrency: config.concurrency,
     leaseMs: config.leaseMs,
     attemptMs: config.attemptMs,
@@ -95,6 +101,7 @@ export async function runWorker(
       await Promise.all([counting.stop(), probing.stop()]);
       clearInterval(heartbeat);
       policy.stop();
+      bus.stop();
       orchestrator.stop();
       await hub.close();
       await sql.end({ timeout: 5 });
@@ -107,4 +114,13 @@ async function countAll(sql: Database, policy: OrchestratorPolicy): Promise<bool
   const counted = await countEnds(sql, policy);
   const compared = await compareShadows(sql);
   return counted.length > 0 || compared.length > 0;
+}
+
+function retentionOf({ history }: BusPolicy): Retention {
+  const day = 86_400_000;
+  return {
+    partitionMs: history.partition_hours * 3_600_000,
+    historyMs: history.keep_days * day,
+    answeredMs: history.keep_answered_days * day,
+  };
 }

@@ -88,6 +88,11 @@ command("index", "read documents (Markdown, plain text) into a collection")
   .action(async (paths: string[], options) => {
     await (await import("./commands/documents.ts")).indexDocuments(paths, options);
   });
+command("cancel", "call a request off: what waits is ended, what runs is told to stop")
+  .argument("<trace>", "its trace id")
+  .action(async (traceId: string, options) => {
+    await (await import("./commands/cancel.ts")).cancel(traceId, options);
+  });
 command("trace", "show what a request caused, as a waterfall")
   .argument("<trace_id>", "as `dagent chat` printed it")
   .action(async (traceId: string, options) => {

@@ -4,6 +4,7 @@ import {
   Accepted,
   ArtifactList,
   type ArtifactsQuery,
+  Cancelled,
   Health,
   KeyCreated,
   KeyList,
@@ -49,6 +50,8 @@ export type Client = {
   index(request: z.input<typeof IndexRequest>, sending?: Sending): Promise<Accepted>;
   trace(traceId: string): Promise<TraceAnswer>;
   traces(query?: TracesQuery): Promise<TraceList>;
+  /** Calls a trace off; `cancelled` false: it had ended before. */
+  cancel(traceId: string): Promise<Cancelled>;
   /** A trace as it happens, to its end. A connection that breaks is taken up again where it broke. */
   follow(traceId: string, options?: FollowOptions): AsyncGenerator<News, void>;
   artifacts(query?: ArtifactsQuery): Promise<ArtifactList>;
@@ -86,6 +89,8 @@ export function openClient(door: Door): Client {
     index: (body, sending) => json(Accepted, { method: "POST", path: "/api/rag/index", body, ...sent(sending) }),
     trace: (traceId) => json(TraceAnswer, { path: `/api/traces/${encodeURIComponent(traceId)}` }),
     traces: (query = {}) => json(TraceList, { path: `/api/traces${queryOf(query)}` }),
+    cancel: (traceId) =>
+      json(Cancelled, { method: "POST", path: `/api/traces/${encodeURIComponent(traceId)}/cancel`, body: {} }),
     follow: (traceId, options = {}) => follow(door, traceId, options),
     artifacts: (query = {}) => json(ArtifactList, { path: `/api/artifacts/index${queryOf(query)}` }),
     async artifact(path) {

@@ -105,6 +105,13 @@ const Limit = z.coerce.number().int().min(1).max(500);
 export const TracesQuery = z.strictObject({ limit: Limit.default(50), status: TraceStatus.optional() });
 export type TracesQuery = z.input<typeof TracesQuery>;
 
+/** `POST /api/traces/:trace_id/cancel`. */
+export const Cancelled = z.object({
+  trace_id: TraceId,
+  cancelled: z.boolean(), // false: it had ended before
+});
+export type Cancelled = z.infer<typeof Cancelled>;
+
 export const TraceList = z.object({ traces: z.array(TraceView) });
 export type TraceList = z.infer<typeof TraceList>;
 

@@ -51,6 +51,30 @@ export const Assignment = z.object({
 });
 export type Assignment = z.infer<typeof Assignment>;
 
+/** A message as it is stored and told to others: the wire form of Message. */
+export const BusMessage = z.object({
+  id: z.string().regex(/^\d+$/), // ascending
+  service: z.string().regex(/^[a-z]+$/),
+  role: z.string().regex(/^[a-z]+$/),
+  shard: z.number().int().min(0).max(1023),
+  tenant: Tenant,
+  intent: Intent,
+  trace_id: TraceId,
+  root_id: z.string().regex(/^\d+$/), // the message that opened the trace
+  parent_id: z.string().regex(/^\d+$/).nullable(),
+  join_id: z.string().regex(/^\d+$/).nullable(), // the join it is a branch of
+  idempotency_key: z.string().min(1).max(220),
+  priority: z.number().int().min(0).max(9), // 9 goes first
+  order_key: z.string().nullable(), // of an ordered role: what keeps its order
+  expires_at: z.iso.datetime().nullable(), // not ended by then: expired
+  traceparent: z.string().nullable(), // of the first message: as the caller sent it
+  assignment: Assignment.nullable(), // who was chosen, and what may be spent
+  attempts: z.number().int().min(0).max(100), // begun so far
+  payload: z.unknown(),
+  created_at: z.iso.datetime(),
+});
+export type BusMessage = z.infer<typeof BusMessage>;
+
 /** A wish for work as a handler sees it, under its lease. `attempts` counts attempts begun, this one included. */
 export type Message<Payload = unknown> = {
   id: string; // ascending digits

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Role } from "./message.ts";
 
 /** How often, and how far apart, a message is tried. Delay before attempt n+1 = min(cap, base · factor^(n-1)). */
 export const RetryRule = z.strictObject({
@@ -20,6 +21,21 @@ export const RetryPolicy = z.strictObject({
   ),
 });
 export type RetryPolicy = z.infer<typeof RetryPolicy>;
+
+/** `configs/bus.json`: how many shards each role has, and how long things are remembered. */
+export const BusPolicy = z.strictObject({
+  $schema: z.string().optional(),
+  shards: z.strictObject({
+    default: z.number().int().min(1).max(1024),
+    keys: z.record(Role, z.number().int().min(1).max(1024)), // of `service.role`
+  }),
+  history: z.strictObject({
+    partition_hours: z.number().min(0.01).max(8784), // a partition of the history takes rows for this long
+    keep_days: z.number().min(0.01).max(3660), // and is dropped this long after
+    keep_answered_days: z.number().min(0.01).max(3660), // answered waits and replayed dead letters
+  }),
+});
+export type BusPolicy = z.infer<typeof BusPolicy>;
 
 /** Who may use a route. `public`: anybody; the others: the holder of such a key. */
 export const Caller = z.enum(["public", "tenant", "operator", "admin"]);

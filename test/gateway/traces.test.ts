@@ -181,6 +181,33 @@ describe("/api/traces", () => {
       expect(await reply.json()).toMatchObject({ errors: [{ in: "header", path: "/last-event-id" }] });
     });
   });
+
+  describe("called off", () => {
+    const cancel = (traceId: string, headers: Record<string, string> = {}) =>
+      fetch(`${at(traceId)}/cancel`, { method: "POST", headers });
+
+    test("ends, and says so only once", async () => {
+      const reply = await post(`${door.url}/api/chat`, { message: "never mind" });
+      const { trace_id } = Accepted.parse(await reply.json());
+
+      expect(await (await cancel(trace_id)).json()).toEqual({ trace_id, cancelled: true });
+      expect(await (await cancel(trace_id)).json()).toEqual({ trace_id, cancelled: false });
+
+      const { trace, messages } = TraceAnswer.parse(await (await fetch(at(trace_id))).json());
+      expect(trace).toMatchObject({ status: "failed", failure: { code: "cancelled" } });
+      expect(messages).toMatchObject([{ status: "cancelled", attempts: 0 }]);
+    });
+
+    test("is refused for what is not there, is no id, or belongs to somebody else", async () => {
+      expect((await cancel(randomUUID())).status).toBe(404);
+      expect((await cancel("none")).status).toBe(400);
+      const locked = await openDoor();
+      await locked.world.sql`
+        insert into access_keys (name, kind, tenant, sha256) values ('k', 'tenant', 'local', sha256('k'))`;
+      expect((await fetch(`${locked.url}/api/traces/${randomUUID()}/cancel`, { method: "POST" })).status).toBe(401);
+      await locked.close();
+    });
+  });
 });
 
 function namesIn(text: string): string[] {

@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { cancelTrace } from "../../bus/cancel.ts";
 import { Failure } from "../../contracts/failure.ts";
 import {
+  Cancelled,
   type EnvelopeView,
   type EventView,
   TraceAnswer,
@@ -57,6 +59,21 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
         messages: messages.map(viewOfEnvelope),
         events: events.map(viewOfEvent),
       } satisfies TraceAnswer);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/api/traces/:trace_id/cancel",
+    schema: {
+      operationId: "cancelTrace",
+      summary: "Call a trace off: what waits is ended, what runs is told to stop",
+      params: z.object({ trace_id: TraceId }),
+      response: { 200: Cancelled, ...problems },
+    },
+    async handler({ params, identity: { tenant, name } }): Promise<Cancelled> {
+      const traceId = params.trace_id.toLowerCase();
+      return { trace_id: traceId, cancelled: await cancelTrace(sql, { traceId, tenant, by: name }) };
     },
   });
 };
