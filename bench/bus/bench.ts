@@ -6,9 +6,9 @@ import { machine } from "../machine.ts";
 import { rounded, whole } from "../numbers.ts";
 import { goalsOf, type Metric, numberRows, numbersOf, ratiosOf, rotated, type Single } from "./metrics.ts";
 import { ensurePeers } from "./peers.ts";
-import { type Extent, measureTurn, templateOf } from "./slot.ts";
 import { type System, type SystemName, systemNames } from "./system.ts";
 import { systemOf } from "./systems.ts";
+import { type Extent, measureTurn, templateOf } from "./turn.ts";
 
 /** The systems that take part, and why others do not. */
 type Field = { systems: Map<SystemName, System>; notRun: Record<string, string> };

@@ -1,21 +1,27 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Clock ticks of /proc a second; it is 100 on every Linux that Node runs on. */
 const ticksPerS = 100;
 
-/**
- * CPU that processes have used so far, user and system, in milliseconds: `workers` and `server` with all its children,
- * those that have ended included. Null where there is no /proc.
- */
-export function cpuMs({ workers, server }: { workers: number[]; server: number }): number | null {
-  if (!existsSync("/proc/self/stat")) return null;
+/** CPU used so far, user and system, in milliseconds: of worker processes, and of a server with all that it started. */
+export type Cpu = { workers: number; server: number };
+
+/** Reads what processes have used; of the server also what its ended children have. Null where there is no /proc. */
+export function cpuOf({ workers, server }: { workers: number[]; server: number }): Cpu | null {
+  const own = statOf(server);
+  if (!own) return null;
   const children = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => statOf(Number(name)))
-    .filter((stat) => stat?.parent === server);
-  const own = [...workers, server].map(statOf);
-  const ticks = [...children, ...own].reduce((sum, stat) => sum + (stat?.ticks ?? 0), 0);
-  return ((ticks + (statOf(server)?.ended ?? 0)) * 1000) / ticksPerS;
+    .flatMap((name) => statOf(Number(name)) ?? [])
+    .filter(({ parent }) => parent === server);
+  return {
+    workers: msOf(workers.flatMap((pid) => statOf(pid) ?? [])),
+    server: msOf([own, ...children]) + (own.ended * 1000) / ticksPerS,
+  };
+}
+
+function msOf(stats: Stat[]): number {
+  return (stats.reduce((sum, { ticks }) => sum + ticks, 0) * 1000) / ticksPerS;
 }
 
 type Stat = { parent: number; ticks: number; ended: number };

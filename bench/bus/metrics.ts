@@ -7,6 +7,8 @@ export const metrics = [
   "drain_1", // messages a second, one worker process
   "drain_2", // two worker processes
   "cpu_ms_per_1k", // user and system, of the worker and of every Postgres process, during drain_1
+  "cpu_worker_ms_per_1k", // the worker's part of it
+  "cpu_postgres_ms_per_1k", // the server's part of it
   "enqueue_batch", // messages a second
   "enqueue_single", // messages a second
   "idle_p50_ms", // from the call that publishes until the handler begins

@@ -17,7 +17,7 @@ export const tenants = ["acme", "bell", "cord", "dune", "east", "fern", "glen", 
 /** Where messages go, when it matters. */
 export type Lane = Pick<Request, "to" | "tenant" | "shard">;
 
-/** Brings an empty database to the newest schema, with tenants and roles. */
+/** Brings a database to the newest schema, with tenants and roles. */
 export async function prepareOurs(url: string, roles: string[] = [role]): Promise<void> {
   const sql = connect(url, { max: 1 });
   await migrate(sql, migrationsFolder);

@@ -72,7 +72,7 @@ function hold(sql: Database, signal: AbortSignal): Promise<void> {
 }
 
 /** The same database; each statement that looks for work is timed. */
-function timing(sql: Database, heard: (claim: Claim) => void): Database {
+export function timing(sql: Database, heard: (claim: Claim) => void): Database {
   return new Proxy(sql, {
     async apply(target, _, [text, ...values]: [TemplateStringsArray, ...unknown[]]) {
       const statement = part(text, ...values).from(1).text;

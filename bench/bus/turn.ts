@@ -3,7 +3,7 @@ import { Failure } from "../../src/contracts/failure.ts";
 import { connect } from "../../src/store/database.ts";
 import type { BenchGround } from "../ground.ts";
 import { percentile } from "../numbers.ts";
-import { cpuMs } from "./cpu.ts";
+import { cpuOf } from "./cpu.ts";
 import { type Hands, hireHands } from "./hands.ts";
 import type { Metric } from "./metrics.ts";
 import type { Body, Client, System, SystemName } from "./system.ts";
@@ -112,17 +112,23 @@ async function drain(
   await tidy(ground, url);
   const { messages } = extent;
   const before = hands.begun();
-  const cpuBefore = cpuMs({ workers: hands.pids, server: ground.pid });
+  const cpuBefore = cpuOf({ workers: hands.pids, server: ground.pid });
   const began = performance.now();
   hands.go();
   await settled(client, hands, before + messages);
   const rate = perSecond(messages, performance.now() - began);
-  const cpuAfter = cpuMs({ workers: hands.pids, server: ground.pid });
+  const cpuAfter = cpuOf({ workers: hands.pids, server: ground.pid });
   await system.check?.(url, messages);
   if (processes === 2) return { drain_2: rate };
-  const cpu =
-    cpuBefore === null || cpuAfter === null ? {} : { cpu_ms_per_1k: ((cpuAfter - cpuBefore) * 1000) / messages };
-  return { drain_1: rate, ...cpu };
+  if (!cpuBefore || !cpuAfter) return { drain_1: rate };
+  const worker = ((cpuAfter.workers - cpuBefore.workers) * 1000) / messages;
+  const server = ((cpuAfter.server - cpuBefore.server) * 1000) / messages;
+  return {
+    drain_1: rate,
+    cpu_ms_per_1k: worker + server,
+    cpu_worker_ms_per_1k: worker,
+    cpu_postgres_ms_per_1k: server,
+  };
 }
 
 /** Statistics as they are some minutes later anyway, and nobody's unwritten pages: not charged to the drain. */
