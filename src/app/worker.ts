@@ -21,7 +21,6 @@ import { sweepDrafts } from "../store/artifacts.ts";
 import { connect, type Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 import type { Retention } from "../store/history.ts";
-import { beat } from "../store/workers.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { openSandboxHub } from "./hub.ts";
