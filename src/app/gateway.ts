@@ -15,6 +15,7 @@ export async function runGateway(
 ): Promise<Running> {
   const sql = connect(databaseUrl, { max: 6 });
   const policies = await followPolicy("route_policies.json", { folder: config.configDir, sql, log });
+  const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const open = (port: number) =>
     openGateway({
       sql,
@@ -25,6 +26,7 @@ export async function runGateway(
       requireAdminForNonGet: config.requireAdminForNonGet,
       allowRemoteWithoutKeys: false,
       bodyLimit: config.bodyLimit,
+      orchestrator: orchestrator.current,
       refusesAddress: () => null,
       log,
       now: () => new Date(),
@@ -44,6 +46,7 @@ export async function runGateway(
     facts: { url: gateway.url },
     async stop() {
       policies.stop();
+      orchestrator.stop();
       await gateway.close();
       await sql.end({ timeout: 5 });
     },

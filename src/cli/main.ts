@@ -103,6 +103,19 @@ command("explain", "say whom the orchestrator chose for a request, and why not a
   .action(async (traceId: string, options) => {
     await (await import("./commands/explain.ts")).explain(traceId, options);
   });
+command("what-if", "make the recorded decisions again with other weights, or without somebody")
+  .option(
+    "--weights <file>",
+    "other weights as JSON, a part of `default`, or a whole orchestrator.json; - is standard input",
+  )
+  .option("--without <list>", "agents that would not be there")
+  .option("--window <seconds>", "how far back", "86400")
+  .option("--limit <n>", "decisions, the latest", "2000")
+  .option("--tenant <tenant>", "its decisions only")
+  .option("--intent <intent>", "decisions for it only")
+  .action(async (options) => {
+    await (await import("./commands/whatif.ts")).whatIf(options);
+  });
 command("key", "make an access key (needs ADMIN_TOKEN or an admin key)")
   .argument("<name>", "whose key it is")
   .option("--kind <kind>", "tenant, operator, admin or sandbox", "tenant")

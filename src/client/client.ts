@@ -20,8 +20,12 @@ import {
   DecisionList,
   type DecisionsQuery,
   DecisionView,
+  DryRun,
+  type DryRunRequest,
   type OrchestratorQuery,
   OrchestratorSummary,
+  WhatIf,
+  type WhatIfRequest,
 } from "../contracts/orchestrator.ts";
 import {
   AgentList,
@@ -65,6 +69,9 @@ export type Client = {
   orchestratorSummary(query?: OrchestratorQuery): Promise<OrchestratorSummary>;
   decisions(query?: DecisionsQuery): Promise<DecisionList>;
   decision(id: string): Promise<DecisionView>;
+  /** Whom the orchestrator would choose now. */
+  dryRun(request: z.input<typeof DryRunRequest>): Promise<DryRun>;
+  whatIf(request: z.input<typeof WhatIfRequest>): Promise<WhatIf>;
   agents(query?: AgentsQuery): Promise<AgentList>;
   addAgent(request: z.input<typeof AgentRequest>): Promise<AgentView>;
   putAgent(id: string, request: z.input<typeof AgentPut>): Promise<AgentView>;
@@ -110,6 +117,8 @@ export function openClient(door: Door): Client {
     orchestratorSummary: (query = {}) =>
       json(OrchestratorSummary, { path: `/api/metrics/orchestrator/summary${queryOf(query)}` }),
     decisions: (query = {}) => json(DecisionList, { path: `/api/orchestrator/decisions${queryOf(query)}` }),
+    dryRun: (body) => json(DryRun, { method: "POST", path: "/api/orchestrator/decide", body }),
+    whatIf: (body) => json(WhatIf, { method: "POST", path: "/api/orchestrator/what-if", body }),
     decision: (id) => json(DecisionView, { path: `/api/orchestrator/decisions/${encodeURIComponent(id)}` }),
     agents: (query = {}) => json(AgentList, { path: `/api/agents${queryOf(query)}` }),
     addAgent: (body) => json(AgentView, { method: "POST", path: "/api/agents", body }),

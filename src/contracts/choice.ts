@@ -39,15 +39,17 @@ const fields = {
 export const ChoiceRule = z.strictObject({ weights: Weights, exploration: z.strictObject(exploration), ...fields });
 export type ChoiceRule = z.infer<typeof ChoiceRule>;
 
+/** What is different of a rule. What is not named stays, each weight too. */
+export const RuleChange = z.strictObject({
+  weights: z.strictObject(parts).partial().optional(),
+  exploration: z.strictObject(exploration).partial().optional(),
+  ...z.strictObject(fields).partial().shape,
+});
+export type RuleChange = z.infer<typeof RuleChange>;
+
 /** What is different for a tenant, an intent, or both. What is not named stays, each weight too. */
 export const ChoiceOverride = z
-  .strictObject({
-    tenant: Tenant.optional(),
-    intent: Intent.optional(),
-    weights: z.strictObject(parts).partial().optional(),
-    exploration: z.strictObject(exploration).partial().optional(),
-    ...z.strictObject(fields).partial().shape,
-  })
+  .strictObject({ tenant: Tenant.optional(), intent: Intent.optional(), ...RuleChange.shape })
   .refine(({ tenant, intent }) => tenant !== undefined || intent !== undefined, "names a tenant, an intent or both");
 export type ChoiceOverride = z.infer<typeof ChoiceOverride>;
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
-import { Decision } from "./decision.ts";
-import { Intent, Role, Tenant, TraceId } from "./message.ts";
+import { AgentChange, AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
+import { OrchestratorPolicy, RuleChange } from "./choice.ts";
+import { Candidate, Decision } from "./decision.ts";
+import { IdempotencyKey, Intent, Role, Tenant, TraceId } from "./message.ts";
 import { Work } from "./work.ts";
 
 const count = z.number().int().nonnegative();
@@ -118,3 +119,81 @@ export const Comparison = z.object({
   kept: Side,
 });
 export type Comparison = z.infer<typeof Comparison>;
+
+/** `POST /api/orchestrator/decide`: whom would it choose, and why? Nothing is kept and nobody is asked. */
+export const DryRunRequest = z.strictObject({
+  role: Role.default("executor.execute"),
+  intent: Intent,
+  language: z.enum(["node", "python", "shell"]).nullable().default(null),
+  capabilities: z.array(z.string().min(1).max(64)).max(20).default([]),
+  conversation: IdempotencyKey.nullable().default(null),
+  key: IdempotencyKey.nullable().default(null), // the idempotency key that the draws hang on; null: one of its own
+});
+export type DryRunRequest = z.infer<typeof DryRunRequest>;
+
+export const DryRun = z.object({
+  key: z.string(), // with the same one, at the same moment, the choice is the same
+  would: Decision.nullable(), // null: nobody is able
+  refusal: z.object({ code: z.string(), message: z.string(), candidates: z.array(Candidate) }).nullable(), // then it would end with this
+});
+export type DryRun = z.infer<typeof DryRun>;
+
+/** What would be different about an agent. */
+const Changed = AgentChange.pick({
+  price: true,
+  capacity: true,
+  tenants: true,
+  enabled: true,
+  canary_pct: true,
+  mode: true,
+})
+  .extend({ agent_id: AgentId, agent_version: AgentVersion.optional() }) // not given: all its versions
+  .strict();
+
+/** `POST /api/orchestrator/what-if`: other weights, or other agents, over the decisions that were recorded. */
+export const WhatIfRequest = z
+  .strictObject({
+    window_s: z.number().int().min(1).max(31_536_000).default(86_400), // how far back
+    limit: z.number().int().min(1).max(20_000).default(2000), // decisions, the latest
+    tenant: Tenant.optional(),
+    intent: Intent.optional(),
+    policy: OrchestratorPolicy.optional(), // this file instead of the one in force then
+    rule: RuleChange.optional(), // or: the rule in effect then, changed
+    without: z.array(AgentId).max(1000).default([]), // who would not be there
+    agents: z.array(Changed).max(1000).default([]), // what would be different about whom
+  })
+  .refine(({ policy, rule }) => policy === undefined || rule === undefined, {
+    path: ["rule"],
+    error: "says how a file is changed that `policy` replaces: send one of them",
+  });
+export type WhatIfRequest = z.infer<typeof WhatIfRequest>;
+
+const Estimate = z.object({
+  value: share, // a success rate
+  low: share, // 95 % confidence
+  high: share,
+  effective_calls: z.number().nonnegative(), // how many of the recorded decisions speak for the other choice
+});
+
+export const WhatIf = z.object({
+  decisions: count, // that were made again
+  counted: count, // of them, those whose end says something of the agent
+  changed: count, // of them all, those that would have chosen another
+  nobody: count, // of them all, those that would have found nobody
+  success: z.object({
+    recorded: share.nullable(), // of what was chosen; null: nothing has ended
+    inverse_propensity: Estimate.nullable(), // of what would have been; null: the record says nothing of it
+    doubly_robust: Estimate.nullable(),
+  }),
+  by_agent: z.array(AgentRef.extend({ chosen: count, would: count })), // most chosen first
+  examples: z.array(
+    z.object({
+      decision_id: z.string(),
+      trace_id: TraceId,
+      chosen: AgentRef,
+      would: AgentRef.nullable(),
+      because: z.string(),
+    }),
+  ), // of those that would have chosen another, the latest
+});
+export type WhatIf = z.infer<typeof WhatIf>;

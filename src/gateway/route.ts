@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServerDefault } from "fastify";
 import { z } from "zod";
+import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Accepted, Problem } from "../contracts/http.ts";
 import type { Database } from "../store/database.ts";
 import type { Identity } from "./guard.ts";
@@ -27,6 +28,7 @@ export type RouteTools = {
   feed: Feed;
   artifactsBase: string;
   adminToken: string | null;
+  orchestrator: () => OrchestratorPolicy; // as it is in force now
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   now: () => Date;
   newTraceId: () => string;

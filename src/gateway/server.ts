@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import helmet from "@fastify/helmet";
 import type { RouteOptions } from "fastify";
+import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import type { RoutePolicies } from "../contracts/policy.ts";
@@ -29,6 +30,7 @@ export type GatewayOptions = {
   requireAdminForNonGet: boolean;
   allowRemoteWithoutKeys: boolean; // true only where something else keeps strangers out
   bodyLimit: number; // bytes
+  orchestrator: () => OrchestratorPolicy; // as it is in force now
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   log: Log;
   now: () => Date;

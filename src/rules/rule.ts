@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ChoiceOverride, ChoiceRule, OrchestratorPolicy } from "../contracts/choice.ts";
+import type { ChoiceOverride, ChoiceRule, OrchestratorPolicy, RuleChange } from "../contracts/choice.ts";
 
 /** Whose choice it is. */
 type Whose = { tenant: string; intent: string };
@@ -10,10 +10,11 @@ export function ruleFor({ default: base, overrides }: OrchestratorPolicy, whose:
   return overrides
     .filter(({ tenant = whose.tenant, intent = whose.intent }) => tenant === whose.tenant && intent === whose.intent)
     .sort((a, b) => rank(a) - rank(b))
-    .reduce(changed, base);
+    .reduce((rule, { tenant, intent, ...change }) => changed(rule, change), base);
 }
 
-function changed(rule: ChoiceRule, { tenant, intent, weights, exploration, ...rest }: ChoiceOverride): ChoiceRule {
+/** A rule with something different: what is not named stays, each weight too. */
+export function changed(rule: ChoiceRule, { weights, exploration, ...rest }: RuleChange): ChoiceRule {
   return {
     ...over<Omit<ChoiceRule, "weights" | "exploration">>(rule, rest),
     weights: over(rule.weights, weights ?? {}),

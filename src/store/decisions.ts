@@ -112,3 +112,27 @@ export async function latestDecisions(
     order by id desc
     limit ${limit}`;
 }
+
+/** Which decisions of the record are wanted. Null: any. */
+export type Wanted = {
+  windowS: number;
+  tenant: string | null;
+  intent: string | null;
+  before: Pick<DecisionRow, "at" | "id"> | null; // the last one that was seen; null: from the latest
+  limit: number;
+};
+
+/** Up to `limit` decisions of the last `windowS` seconds, latest first. Copies for shadows are left out. */
+export async function recordedDecisions(
+  sql: Sql,
+  { windowS, tenant, intent, before, limit }: Wanted,
+): Promise<DecisionRow[]> {
+  return sql<DecisionRow[]>`
+    select ${columns}
+    from registry_decisions
+    where at > bus_now() - ${windowS} * interval '1 second' and shadow_of is null
+      and (at, id) < (coalesce(${before?.at ?? null}::timestamptz, 'infinity'), coalesce(${before?.id ?? null}::bigint, 0))
+      and (${tenant}::text is null or tenant = ${tenant}) and (${intent}::text is null or intent = ${intent})
+    order by at desc, id desc
+    limit ${limit}`;
+}

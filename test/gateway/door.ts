@@ -9,6 +9,7 @@ import { RoutePolicies } from "../../src/contracts/policy.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../../src/gateway/server.ts";
 import { stage } from "../../src/store/artifacts.ts";
 import type { Claimed } from "../../src/store/messages.ts";
+import { shipped as shippedPolicy } from "../support/agents.ts";
 import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -43,6 +44,7 @@ export function gatewayOf(world: World, changes: Partial<GatewayOptions> = {}): 
     requireAdminForNonGet: false,
     allowRemoteWithoutKeys: false,
     bodyLimit: 1_048_576,
+    orchestrator: () => shippedPolicy,
     refusesAddress: () => null,
     log: world.log,
     now: () => world.now,

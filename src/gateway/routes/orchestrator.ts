@@ -4,15 +4,22 @@ import {
   DecisionList,
   DecisionsQuery,
   DecisionView,
+  DryRun,
+  DryRunRequest,
   OrchestratorQuery,
   OrchestratorSummary,
+  WhatIf,
+  WhatIfRequest,
 } from "../../contracts/orchestrator.ts";
 import { summariseDecisions } from "../../ops/decisions.ts";
+import { whatIf } from "../../ops/whatif.ts";
+import { decide, refusalOf } from "../../rules/decide.ts";
 import { type DecisionRow, decisionOf, decisionsIn, latestDecisions } from "../../store/decisions.ts";
+import { standings } from "../../store/standings.ts";
 import { problems, type Routes } from "../route.ts";
 
 /** `/api/orchestrator/*` and its summary: what was decided, why, how it ended, and what would be decided. */
-export const orchestratorRoutes: Routes = (app, { sql, now }) => {
+export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestrator }) => {
   app.route({
     method: "GET",
     url: "/api/metrics/orchestrator/summary",
@@ -24,6 +31,41 @@ export const orchestratorRoutes: Routes = (app, { sql, now }) => {
     },
     handler: ({ query: { window_s, tenant = null } }): Promise<OrchestratorSummary> =>
       summariseDecisions(sql, { now: now(), windowS: window_s, tenant }),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/api/orchestrator/decide",
+    schema: {
+      operationId: "dryRun",
+      summary: "Whom would it choose, and why? Nothing is kept and nobody is asked",
+      body: DryRunRequest,
+      response: { 200: DryRun, ...problems },
+    },
+    async handler({ body, identity: { tenant } }): Promise<DryRun> {
+      const { role, intent, language, capabilities, conversation, key = null } = body;
+      const asked = {
+        request: { role, work: { ...blank, language, capabilities, conversation } },
+        tenant,
+        intent,
+        key: key ?? newTraceId(),
+      };
+      const decision = decide(asked, await standings(sql, role), orchestrator());
+      if (decision.chosen !== null) return { key: asked.key, would: decision, refusal: null };
+      return { key: asked.key, would: null, refusal: refusalOf(asked, decision) };
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/api/orchestrator/what-if",
+    schema: {
+      operationId: "whatIf",
+      summary: "Other weights, or other agents, over the decisions that were recorded",
+      body: WhatIfRequest,
+      response: { 200: WhatIf, ...problems },
+    },
+    handler: ({ body }): Promise<WhatIf> => whatIf(sql, body),
   });
 
   app.route({
@@ -59,6 +101,9 @@ export const orchestratorRoutes: Routes = (app, { sql, now }) => {
     },
   });
 };
+
+/** Work of which only is said what an agent must be able to do. */
+const blank = { prompt: "", workspace: {}, build: null, test: null, max_rounds: 1, grounding: [] };
 
 function viewOf(row: DecisionRow): DecisionView {
   const { id, trace_id, tenant, intent, fallback_of, shadow_of, record, ended_at, outcome, code, latency_ms } = row;
