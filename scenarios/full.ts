@@ -3,11 +3,21 @@ import { documents } from "./stories/documents.ts";
 import { firstTry, neverGreen, repaired } from "./stories/generate.ts";
 import { killed } from "./stories/killed.ts";
 import { twice } from "./stories/twice.ts";
-import { violation } from "./stories/violation.ts";
+import { violations } from "./stories/violation.ts";
 import type { Stage, Story } from "./story.ts";
 
 /** The whole way, from a question about strangers' documents to a worker that is killed in the middle. */
-export const full: Story[] = [documents, packages, broken, firstTry, repaired, neverGreen, violation, twice, killed];
+export const full: Story[] = [
+  documents,
+  packages,
+  broken,
+  firstTry,
+  repaired,
+  neverGreen,
+  ...violations,
+  twice,
+  killed,
+];
 
 /** How a story ended. `not run`: something it needs is missing, which `saw` names; it never counts as well. */
 export type Ended = {

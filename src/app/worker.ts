@@ -46,6 +46,7 @@ export async function runWorker(
   const bus = await followPolicy("bus.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const handlers = handlersBy(orchestrator.current);
+  const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
   const hub = await openSandboxHub(config, { sql, log });
 
   const yesterday = new Date(Date.now() - 86_400_000);
@@ -84,7 +85,11 @@ export async function runWorker(
     attemptMs: config.attemptMs,
     pollMs: 1000,
     log,
-    tools: { now: () => new Date(), models, sandbox: { run: hub.run } },
+    tools: {
+      now: () => new Date(),
+      models,
+      sandbox: { run: hub.run, commandsOf: (name) => limits.current().profiles[name]?.commands ?? {} },
+    },
   });
   const counting = sweepEvery(1000, () => countAll(sql, orchestrator.current()), { name: "ends", log });
   const probing = keepProbing({ sql, refusesAddress: () => null, log });
@@ -102,6 +107,7 @@ export async function runWorker(
       policy.stop();
       bus.stop();
       orchestrator.stop();
+      limits.stop();
       await hub.close();
       await sql.end({ timeout: 5 });
     },

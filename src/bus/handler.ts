@@ -43,7 +43,10 @@ export type Tools = {
   now: () => Date;
   signal: AbortSignal; // fires when the lease is lost, the attempt is over time or the worker stops
   models: ModelSet;
-  sandbox: { run: SandboxRun };
+  sandbox: {
+    run: SandboxRun;
+    commandsOf?: (profile: string) => { build?: string | undefined; test?: string | undefined };
+  };
   /** Keeps a file with the settlement of this attempt; nothing is visible before it. */
   keep(artifact: Artifact): Promise<void>;
   /** Tells progress: one `…_status` event, written at once. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Collection } from "./knowledge.ts";
+import { Command, LimitsWish, ProfileName } from "./limits.ts";
 import { IdempotencyKey } from "./message.ts";
 import { Workspace } from "./work.ts";
 
@@ -14,9 +15,10 @@ export const ChatRequest = z
     collection: Collection.nullable().default(null), // of documents; null: all of the tenant's
     k: z.number().int().min(1).max(50).default(5), // passages to look at
     workspace: Workspace.default({}),
-    language: z.enum(["node", "python", "shell"]).nullable().default(null), // null: found from the files
-    build: z.string().min(1).max(4096).nullable().default(null), // a shell command; null: found from the files
-    test: z.string().min(1).max(4096).nullable().default(null),
+    language: ProfileName.nullable().default(null), // node, python, shell or what the operator added; null: found from the files
+    build: Command.nullable().default(null), // a shell command; null: found from the files
+    test: Command.nullable().default(null),
+    limits: LimitsWish.optional(), // of its runs in the sandbox: may only lower what is given
     max_rounds: z.number().int().min(1).max(10).default(3), // how often a model may try
     conversation: IdempotencyKey.nullable().default(null), // what this belongs to: its requests meet the same canary
     capabilities: z.array(z.string().min(1).max(64)).max(20).default([]), // an agent must have, beyond the intent

@@ -17,7 +17,8 @@ export const Hello = z.strictObject({
   why: z.string().max(4000).nullable(),
   slots: z.number().int().min(0).max(64),
   free: z.number().int().min(0).max(64),
-  profiles: z.array(z.string().max(32)).max(64),
+  profiles: z.array(z.string().max(32)).max(64), // that it offers
+  lacks: z.record(z.string().max(32), z.string().max(500)).default({}), // those it knows and cannot offer, and why
   promises: Promises,
 });
 export type Hello = z.infer<typeof Hello>;

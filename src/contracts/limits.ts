@@ -61,12 +61,19 @@ const Shown = z
   .refine((path) => !path.split("/").some((part) => part === "." || part === ".."), "leads up")
   .refine((path) => !/^\/(proc|sys|dev|work|box)(\/|$)/.test(path), "is a folder that a box has of its own");
 
+/** The name of a profile, and so of a language: 'node', 'go'. */
+export const ProfileName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "is a short lower-case name");
+
+/** A command as a shell reads it. */
+export const Command = z.string().min(1).max(4096);
+
 /** What a language needs in its box, and where its limits differ from the defaults. */
 const Profile = z.strictObject({
   ...LimitsWish.shape,
   programs: z.array(z.string().regex(/^[a-zA-Z0-9][\w.+-]*$/, "is the name of a program, without a folder")), // without them a worker does not offer the profile
   binds: z.array(Shown), // host folders shown read-only at the same path
   environment: z.record(z.string().regex(/^[A-Za-z_]\w*$/, "is a variable name"), z.string()),
+  commands: z.strictObject({ build: Command, test: Command }).partial().optional(), // of a project that does not say
 });
 export type Profile = z.infer<typeof Profile>;
 
@@ -84,7 +91,7 @@ export const SandboxLimits = z
     $schema: z.string().optional(),
     classes: z.array(SandboxClass).min(1), // the first that this machine can give is taken
     defaults: Limits,
-    profiles: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "is a short lower-case name"), Profile),
+    profiles: z.record(ProfileName, Profile),
     intents: z.record(z.string().min(1).max(128), LimitsWish).default({}), // over the profile, for work of that intent
     tenants: z.record(z.string().min(1).max(128), LimitsWish).default({}), // may only lower
     maximum: Limits,

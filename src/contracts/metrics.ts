@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ErrorReason } from "./violation.ts";
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -58,6 +59,16 @@ export const Summary = z.object({
     success_rate: share.nullable(), // of them, those that ended well; null: there were none
     latency_ms: z.object({ p50: z.number(), p95: z.number(), p99: z.number() }).nullable(), // from stored to done, waiting included; null: none was done
     empty_answer_rate: share.nullable(), // of the answers to questions, those without a citation; null: there were none
+  }),
+  sandbox: z.object({
+    errors: z.array(
+      z.object({
+        tenant: z.string(),
+        reason: ErrorReason, // why a run was ended, or could not be carried out
+        count, // attempts in the window
+      }),
+    ), // most first
+    refusing: count, // connected sandbox workers that refuse all work
   }),
   backlog: z.array(
     z.object({

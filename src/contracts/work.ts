@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Command, LimitsWish, ProfileName } from "./limits.ts";
 
 /** A relative path inside a workspace: no way out, no `.git`, no control characters, forward slashes. */
 export const WorkspacePath = z
@@ -37,9 +38,6 @@ function foldersAbove(path: string): string[] {
   return parts.slice(1).map((_, n) => parts.slice(0, n + 1).join("/"));
 }
 
-/** A command as a shell reads it. Not given: found from the files (see buildtest). */
-const Command = z.string().min(1).max(4096);
-
 /** A passage handed to a model or shown as the ground of an answer. */
 export const Grounding = z.object({
   document_id: z.string(),
@@ -55,12 +53,13 @@ export type Grounding = z.infer<typeof Grounding>;
 export const Work = z.object({
   prompt: z.string().max(20_000), // characters; empty for code.buildtest
   workspace: Workspace,
-  language: z.enum(["node", "python", "shell"]).nullable(), // null: found from the files
-  build: Command.nullable(),
+  language: ProfileName.nullable(), // a profile of the sandbox; null: found from the files
+  build: Command.nullable(), // null: found from the files, or the profile's own
   test: Command.nullable(),
   max_rounds: z.number().int().min(1).max(10), // how often a model may try
   grounding: z.array(Grounding),
   conversation: z.string().nullish(), // what it belongs to: a canary may stick to it
   capabilities: z.array(z.string()).optional(), // an agent must have, beyond the intent
+  limits: LimitsWish.optional(), // of its runs in the sandbox: may only lower what the profile gives
 });
 export type Work = z.infer<typeof Work>;

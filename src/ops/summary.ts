@@ -1,16 +1,17 @@
 import type { Summary } from "../contracts/metrics.ts";
 import { backlogs, oldestDue } from "../store/backlog.ts";
 import type { Database } from "../store/database.ts";
-import { chosenAgents, keptCounts, messageCounts, ragNumbers } from "../store/summary.ts";
+import { chosenAgents, keptCounts, messageCounts, ragNumbers, sandboxErrors } from "../store/summary.ts";
 import { aliveWorkers } from "../store/workers.ts";
 
 /** The state of the whole system at `now`: what happened in the last `windowS` seconds, and what stands. */
 export async function summarise(sql: Database, { now, windowS }: { now: Date; windowS: number }): Promise<Summary> {
-  const [messages, kept, agents, rag, backlog, oldest, workers] = await Promise.all([
+  const [messages, kept, agents, rag, errors, backlog, oldest, workers] = await Promise.all([
     messageCounts(sql, windowS),
     keptCounts(sql, windowS),
     chosenAgents(sql, windowS),
     ragNumbers(sql, windowS),
+    sandboxErrors(sql, windowS),
     backlogs(sql),
     oldestDue(sql),
     aliveWorkers(sql),
@@ -37,6 +38,10 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
       success_rate: share(rag.done, rag.done + rag.dead),
       latency_ms: p50 !== null && p95 !== null && p99 !== null ? { p50, p95, p99 } : null,
       empty_answer_rate: share(rag.empty, rag.answers),
+    },
+    sandbox: {
+      errors,
+      refusing: workers.filter(({ kind, facts }) => kind === "sandbox" && facts.class === null).length,
     },
     backlog: backlog.map((lane) => {
       const key = `${lane.service}.${lane.role}.${lane.shard}`;

@@ -18,6 +18,7 @@ export type Ground = {
   class: SandboxClass;
   file: SandboxLimits;
   profiles: string[]; // those whose programs are all here
+  lacks: Record<string, string>; // the others, and what is missing for each
   berths: Pool;
   nsenter: string; // opens the way out of a box that has one
   close(): Promise<void>;
@@ -61,6 +62,12 @@ export function openGround(
     const program = findProgram(name, searchPath);
     if (program) programs.set(name, program);
   }
+  const lacks = Object.fromEntries(
+    Object.entries(file.profiles).flatMap(([name, profile]) => {
+      const missing = profile.programs.filter((program) => !programs.has(program));
+      return missing.length > 0 ? [[name, `${missing.join(", ")} not installed`]] : [];
+    }),
+  );
   const filter = seccompFilter(process.arch);
   const folder = openFolder();
   const clear = clearingCommand(tools.found);
@@ -112,9 +119,8 @@ export function openGround(
   return {
     class: tree ? "strict" : "rootless",
     file,
-    profiles: Object.entries(file.profiles)
-      .filter(([, profile]) => profile.programs.every((name) => programs.has(name)))
-      .map(([name]) => name),
+    profiles: Object.keys(file.profiles).filter((name) => !Object.hasOwn(lacks, name)),
+    lacks,
     berths,
     nsenter: tools.found.nsenter,
     async close() {

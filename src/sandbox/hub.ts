@@ -1,10 +1,10 @@
 import type { WebSocket } from "ws";
 import { z } from "zod";
-import { Failure } from "../contracts/failure.ts";
+import { asFailure, Failure } from "../contracts/failure.ts";
 import { type Hello, type HubFrame, protocolVersion, WorkerFrame } from "../contracts/frame.ts";
 import type { Log } from "../contracts/log.ts";
 import { RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
-import { choose, reasonOf } from "./choose.ts";
+import { choose, refusalOf } from "./choose.ts";
 import { type Dialled, type KeyOf, knowing, openGate } from "./gate.ts";
 import { beginRun, type GivenRun } from "./given.ts";
 import { type Link, maxFrameBytes, openLink } from "./link.ts";
@@ -117,7 +117,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
   }
 
   const run: SandboxRun = async (request, { signal, onOutput }) => {
-    const head = headOf(request);
+    const head = headFor(request);
     const deadline = performance.now() + waitMs;
     for (;;) {
       signal.throwIfAborted();
@@ -125,7 +125,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       const worker = choose([...connected], head.profile);
       if (!worker) {
         const leftMs = deadline - performance.now();
-        if (leftMs <= 0) throw new Failure("sandbox_unavailable", reasonOf([...connected], head.profile, waitMs));
+        if (leftMs <= 0) throw refusalOf([...connected], head.profile, waitMs);
         await change(waiting, leftMs, signal);
         continue;
       }
@@ -145,6 +145,19 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       if (result !== "elsewhere") return result;
     }
   };
+
+  /** What cannot be is told to the log too, with its trace. */
+  function headFor(request: RunRequest): RunHead {
+    try {
+      return headOf(request);
+    } catch (thrown) {
+      log.warn(
+        { trace_id: request.traceId, tenant: request.tenant, reason: asFailure(thrown).message },
+        "a run was refused",
+      );
+      throw thrown;
+    }
+  }
 
   const server = openGate({ keyOf, tls, log, onOpen: welcome });
   const address = await new Promise<ReturnType<typeof server.address>>((resolve, reject) => {

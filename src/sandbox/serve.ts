@@ -14,6 +14,7 @@ export type SandboxWorkerFacts = {
   class: SandboxClass | null;
   why: string | null; // why it is not of a stronger class
   profiles: string[];
+  lacks: Record<string, string>; // profiles that it cannot offer, and why
   slots: number;
 };
 

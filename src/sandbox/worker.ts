@@ -52,6 +52,7 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
       class: ground?.class ?? null,
       why: choice.why,
       profiles: ground?.profiles ?? [],
+      lacks: ground?.lacks ?? {},
       slots: ground ? count : 0,
     };
     if (ground) warm(ground, count);

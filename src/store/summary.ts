@@ -1,3 +1,4 @@
+import type { ErrorReason } from "../contracts/violation.ts";
 import type { Sql } from "./database.ts";
 
 export type MessageCounts = {
@@ -110,4 +111,16 @@ export async function ragNumbers(sql: Sql, windowS: number): Promise<RagNumbers>
     from ended`;
   if (!numbers) throw new Error("an aggregate answers one row");
   return numbers;
+}
+
+export type SandboxErrors = { tenant: string; reason: ErrorReason; count: number };
+
+/** How often runs of each tenant were ended or could not be carried out in the last `windowS` seconds, by reason. */
+export async function sandboxErrors(sql: Sql, windowS: number): Promise<SandboxErrors[]> {
+  return sql<SandboxErrors[]>`
+    select tenant, details ->> 'reason' as reason, count(*)::float8 as count
+    from bus_facts
+    where kind = 'sandbox_error' and at > clock_timestamp() - ${windowS} * interval '1 second'
+    group by tenant, details ->> 'reason'
+    order by 3 desc, 1, 2`;
 }

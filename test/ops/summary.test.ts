@@ -8,6 +8,7 @@ import type { Answer, Citation } from "../../src/contracts/message.ts";
 import { Summary } from "../../src/contracts/metrics.ts";
 import { summarise } from "../../src/ops/summary.ts";
 import { stage } from "../../src/store/artifacts.ts";
+import { tellAlone } from "../../src/store/events.ts";
 import type { Claimed } from "../../src/store/messages.ts";
 import { beat } from "../../src/store/workers.ts";
 import { claim } from "../support/bus.ts";
@@ -69,8 +70,29 @@ describe("the summary", () => {
       circuits: null,
       orchestrator: { decisions: 0, canary: 0, by_agent: [] },
       rag: { queries: 0, success_rate: null, latency_ms: null, empty_answer_rate: null },
+      sandbox: { errors: [], refusing: 0 },
       backlog: [],
       workers: [],
+    });
+  });
+
+  test("counts runs that were ended or not carried out, by tenant and reason, and workers that refuse", async () => {
+    const told = (tenant: string, reason: string) =>
+      tellAlone(world.sql, { kind: "sandbox_error", tenant, details: { reason } });
+    await told("acme", "memory");
+    await told("local", "time.wall");
+    await told("acme", "memory");
+    await told("acme", "sandbox_unavailable");
+    await beat(world.sql, { id: "sandbox-a", kind: "sandbox", roles: [], facts: { class: null, why: "no bwrap" } });
+    await beat(world.sql, { id: "sandbox-b", kind: "sandbox", roles: [], facts: { class: "strict" } });
+
+    expect((await look()).sandbox).toEqual({
+      errors: [
+        { tenant: "acme", reason: "memory", count: 2 },
+        { tenant: "acme", reason: "sandbox_unavailable", count: 1 },
+        { tenant: "local", reason: "time.wall", count: 1 },
+      ],
+      refusing: 1,
     });
   });
 

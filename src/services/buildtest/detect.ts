@@ -4,9 +4,12 @@ import type { Work, Workspace } from "../../contracts/work.ts";
 
 /** How a project is built and tested. */
 export type Plan = {
-  language: "node" | "python" | "shell"; // also the profile of the sandbox
+  language: string; // also the profile of the sandbox: node, python, shell or what the operator added
   steps: { name: "build" | "test"; command: string }[]; // in order; each is read by sh
 };
+
+/** The commands an operator gave a profile, for projects that do not say. */
+export type CommandsOf = (profile: string) => { build?: string | undefined; test?: string | undefined };
 
 /** Where a runner leaves its report for programs, when it makes one: JUnit's XML in the work folder. */
 export const junitFile = "junit.xml";
@@ -19,11 +22,12 @@ const pytest = `python3 -m pytest -p no:cacheprovider --junitxml=${junitFile}`;
 const pytestStyle = /^(async )?def test_|^(import|from) pytest\b/m;
 
 /** Finds out how a project is built and tested, unless the work says so. Throws `nothing_to_test`. */
-export function detect({ workspace, language, build, test }: Work): Plan {
+export function detect({ workspace, language, build, test }: Work, commandsOf: CommandsOf = () => ({})): Plan {
   const spoken = language ?? languageOf(workspace);
+  const usual = commandsOf(spoken);
   const scripts = scriptsOf(workspace);
-  const building = build ?? (runnable(scripts.build) ? scripts.build : undefined);
-  const testing = test ?? testOf(spoken, workspace, scripts.test);
+  const building = build ?? (runnable(scripts.build) ? scripts.build : undefined) ?? usual.build;
+  const testing = test ?? testOf(spoken, workspace, scripts.test) ?? usual.test;
   if (testing === undefined) {
     const unusable = scripts.test === undefined ? "" : ` (the script "${scripts.test}" needs what is not installed)`;
     throw new Failure(

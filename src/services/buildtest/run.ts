@@ -30,10 +30,10 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   async handle(message, tools) {
     const { work, written } = message.payload;
     const files = written ? applyEdits(work.workspace, written.change.edits) : work.workspace;
-    const plan = detect({ ...work, workspace: files });
+    const plan = detect({ ...work, workspace: files }, tools.sandbox.commandsOf);
     await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`);
 
-    const result = await inSandbox(message, { files, plan, tools });
+    const result = await inSandbox(message, { files, plan, limits: work.limits, tools });
     if (result.reason !== null) return refuseViolation(message, result, tools);
     refuseMissingRunner(result);
     const reported = reportOf(result, plan, written?.metrics.round ?? 1);
@@ -42,9 +42,9 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   },
 };
 
-type Box = { files: Record<string, string>; plan: Plan; tools: Tools };
+type Box = { files: Record<string, string>; plan: Plan; limits: Work["limits"]; tools: Tools };
 
-async function inSandbox(message: Message, { files, plan, tools }: Box): Promise<RunResult> {
+async function inSandbox(message: Message, { files, plan, limits, tools }: Box): Promise<RunResult> {
   const encoder = new TextEncoder();
   const log = liveLog(tools);
   try {
@@ -56,6 +56,7 @@ async function inSandbox(message: Message, { files, plan, tools }: Box): Promise
         intent: message.intent,
         files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encoder.encode(text)])),
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
+        ...(limits && { limits }),
         collect: junitFile in files ? [] : [junitFile], // one that came with the files tells of another run
       },
       { signal: tools.signal, onOutput: log.hear },

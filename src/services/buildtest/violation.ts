@@ -8,7 +8,8 @@ import { ErrorReason, type SandboxError } from "../../contracts/violation.ts";
 const tailBytes = 4096;
 
 /** Keeps `sandbox/error.json` for a run that broke a limit, and says no with `sandbox_violation`. */
-export async function refuseViolation(message: Message, run: RunResult, { keep, now }: Tools): Promise<never> {
+export async function refuseViolation(message: Message, run: RunResult, tools: Tools): Promise<never> {
+  const { now } = tools;
   const { reason, limit, observed } = run;
   const last = run.steps.at(-1);
   const error: SandboxError = {
@@ -21,7 +22,7 @@ export async function refuseViolation(message: Message, run: RunResult, { keep, 
     stdout_tail: tail(last?.stdout),
     stderr_tail: tail(last?.stderr),
   };
-  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  await leave(error, tools);
   throw new Failure(
     "sandbox_violation",
     `the sandbox ended the run: ${reason} (limit ${limit}, observed ${observed})`,
@@ -35,7 +36,8 @@ export async function refuseViolation(message: Message, run: RunResult, { keep, 
 }
 
 /** Keeps `sandbox/error.json` for a run that could not be carried out, and passes the failure on. */
-export async function passOn(message: Message, failure: Failure, { keep, now }: Tools): Promise<never> {
+export async function passOn(message: Message, failure: Failure, tools: Tools): Promise<never> {
+  const { now } = tools;
   const reason = ErrorReason.safeParse(failure.code);
   if (!reason.success) throw failure;
   const error: SandboxError = {
@@ -48,8 +50,15 @@ export async function passOn(message: Message, failure: Failure, { keep, now }: 
     stdout_tail: "",
     stderr_tail: "",
   };
-  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  await leave(error, tools);
   throw failure;
+}
+
+/** One file for whoever asked, and one event for whoever counts. */
+async function leave(error: SandboxError, { keep, record }: Pick<Tools, "keep" | "record">): Promise<void> {
+  const { reason, also, limit, observed, class: name } = error;
+  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  record("sandbox_error", { reason, also, limit, observed, class: name });
 }
 
 function envelopeOf({ traceId, id, tenant, intent, idempotencyKey, attempts }: Message, at: Date) {

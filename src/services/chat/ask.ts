@@ -42,6 +42,17 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
 };
 
 function workOf(request: ChatRequest): Work {
-  const { message, workspace, language, build, test, max_rounds, conversation, capabilities } = request;
-  return { prompt: message, workspace, language, build, test, max_rounds, grounding: [], conversation, capabilities };
+  const { message, limits, workspace, language, build, test, max_rounds, conversation, capabilities } = request;
+  const work = {
+    prompt: message,
+    workspace,
+    language,
+    build,
+    test,
+    max_rounds,
+    grounding: [],
+    conversation,
+    capabilities,
+  };
+  return { ...work, ...(limits && { limits }) };
 }

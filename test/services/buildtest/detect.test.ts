@@ -12,6 +12,18 @@ const work = (workspace: Record<string, string>, rest: Partial<Work> = {}): Work
   grounding: [],
   ...rest,
 });
+
+test("takes the commands of the language's profile where the project does not say", () => {
+  const commandsOf = (name: string) => (name === "go" ? { build: "go build ./...", test: "go test ./..." } : {});
+  const of = (rest: Partial<Work>, files = {}) =>
+    detect(work({ "main.go": "", ...files }, { language: "go", ...rest }), commandsOf);
+
+  expect(of({}).steps.map(({ command }) => command)).toEqual(["go build ./...", "go test ./..."]);
+  expect(of({ test: "true" }).steps.map(({ command }) => command)).toEqual(["go build ./...", "true"]);
+  expect(of({}, { Makefile: "test:\n" }).steps.at(-1)?.command).toBe("make test");
+  expect(of({}).language).toBe("go");
+});
+
 const scripts = (all: Record<string, string>) => ({ "package.json": JSON.stringify({ scripts: all }) });
 const placeholder = scripts({ test: 'echo "Error: no test specified" && exit 1' });
 const jest = scripts({ test: "jest" });

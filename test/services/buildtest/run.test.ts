@@ -155,6 +155,16 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
     expect(error.at).toBe(world.now.toISOString());
     expect(error.stdout_tail).toMatch(/^(o?o?d?\n)?(flood\n)+f?l?o?o?d?$/);
     expect(error.stdout_tail.length).toBe(4096);
+    expect(world.recorded).toMatchObject([{ kind: "sandbox_error", data: { reason: "output", limit: 4_194_304 } }]);
+  });
+
+  test("a request may lower the limits of its run, and never raise them", async () => {
+    const fill = (disk_bytes: number) =>
+      build(work({}, { language: "shell", test: "cat /dev/zero > fill", limits: { size: { disk_bytes } } }));
+
+    await expect(fill(1_000_000)).rejects.toMatchObject({ details: { reason: "disk", limit: 1_000_000 } });
+    await expect(fill(99_999_999_999)).rejects.toMatchObject({ details: { limit: expect.any(Number) } });
+    expect(JSON.parse(kept("sandbox/error.json")).limit).toBeLessThanOrEqual(268_435_456);
   });
 
   test("tells what is run, and what it printed", async () => {
