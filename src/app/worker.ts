@@ -19,6 +19,7 @@ import { query } from "../services/rag/query.ts";
 import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
 import { connect, type Database } from "../store/database.ts";
+import { forgetDecisions } from "../store/ends.ts";
 import { tellAlone } from "../store/events.ts";
 import type { Retention } from "../store/history.ts";
 import type { Running } from "./child.ts";
@@ -91,7 +92,10 @@ export async function runWorker(
       sandbox: { run: hub.run, commandsOf: (name) => limits.current().profiles[name]?.commands ?? {} },
     },
   });
-  const counting = sweepEvery(1000, () => countAll(sql, orchestrator.current()), { name: "ends", log });
+  const counting = sweepEvery(1000, () => countAll(sql, orchestrator.current(), retentionOf(bus.current())), {
+    name: "ends",
+    log,
+  });
   const probing = keepProbing({ sql, refusesAddress: () => null, log });
   return {
     facts: {
@@ -114,11 +118,12 @@ export async function runWorker(
   };
 }
 
-/** Counts what has ended, and compares what shadows made of it. True: there may be more. */
-async function countAll(sql: Database, policy: OrchestratorPolicy): Promise<boolean> {
+/** Counts what has ended, compares what shadows made of it, forgets what is too old. True: there may be more. */
+async function countAll(sql: Database, policy: OrchestratorPolicy, { historyMs }: Retention): Promise<boolean> {
   const counted = await countEnds(sql, policy);
   const compared = await compareShadows(sql);
-  return counted.length > 0 || compared.length > 0;
+  const forgotten = await forgetDecisions(sql, { keepMs: historyMs, limit: 500 });
+  return counted.length + compared.length + forgotten > 0;
 }
 
 function retentionOf({ history }: BusPolicy): Retention {

@@ -6,6 +6,7 @@ import { jsonText, part, type Sql } from "./database.ts";
 export type DecisionRow = {
   id: string; // of the message of orchestrator.decide
   trace_id: string;
+  root_id: string; // the message that opened the trace
   tenant: string;
   intent: Intent;
   service_role: string;
@@ -32,6 +33,7 @@ export type DecisionDraft = Pick<
   DecisionRow,
   | "id"
   | "trace_id"
+  | "root_id"
   | "tenant"
   | "intent"
   | "service_role"
@@ -53,9 +55,9 @@ export type DecisionDraft = Pick<
 export async function keepDecision(sql: Sql, draft: DecisionDraft): Promise<Decision> {
   const rows = await sql<{ record: Decision }[]>`
     with fresh as (
-      insert into registry_decisions (id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary,
+      insert into registry_decisions (id, trace_id, root_id, tenant, intent, service_role, agent_id, agent_version, canary,
                                       explored, propensity, weights_hash, fallback_of, shadow_of, record)
-      values (${draft.id}, ${draft.trace_id}, ${draft.tenant}, ${draft.intent}, ${draft.service_role},
+      values (${draft.id}, ${draft.trace_id}, ${draft.root_id}, ${draft.tenant}, ${draft.intent}, ${draft.service_role},
               ${draft.agent_id}, ${draft.agent_version}, ${draft.canary}, ${draft.explored}, ${draft.propensity},
               ${draft.weights_hash}, ${draft.fallback_of}, ${draft.shadow_of}, ${jsonText(draft.record)}::text::jsonb)
       on conflict (id) do nothing
@@ -76,7 +78,7 @@ export async function decisionBefore(sql: Sql, id: string): Promise<Decision | n
 }
 
 const columns = part`
-  id, trace_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity, weights_hash,
+  id, trace_id, root_id, tenant, intent, service_role, agent_id, agent_version, canary, explored, propensity, weights_hash,
   fallback_of, shadow_of, record, at, ended_at, outcome, code, latency_ms, tokens::float8 as tokens, cost_usd`;
 
 /** One decision; null when there is none, or when it is another tenant's. */

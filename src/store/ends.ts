@@ -36,13 +36,13 @@ export async function aloneInSweep(tx: Sql): Promise<boolean> {
 export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
   return tx<Ended[]>`
     select d.id, d.trace_id, d.tenant, d.intent, d.service_role, d.agent_id, d.agent_version, d.canary, d.shadow_of, d.at,
-           coalesce(f.at, t.ended_at) as ended_at,
-           case when f.id is null then t.answer end as answer,
-           case when f.id is null then t.failure else f.record -> 'fallback' -> 'failure' end as failure,
+           coalesce(f.at, e.ended_at) as ended_at,
+           case when f.id is null then e.answer end as answer,
+           case when f.id is null then e.failure else f.record -> 'fallback' -> 'failure' end as failure,
            spent.tokens, spent.cost_usd
     from registry_decisions d
     left join registry_decisions f on f.fallback_of = d.id
-    join bus_traces t on t.trace_id = d.trace_id and (t.ended_at is not null or f.id is not null)
+    left join bus_trace_ends e on e.root_id = d.root_id
     cross join lateral (
       select sum(case when jsonb_typeof(e.result #> '{tokens,input}') = 'number'
                        and jsonb_typeof(e.result #> '{tokens,output}') = 'number'
@@ -53,7 +53,7 @@ export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
       join bus_ends e on e.message_id = m.id
       where m.trace_id = d.trace_id and m.assignment ->> 'agent_id' = d.agent_id and m.assignment ->> 'agent_version' = d.agent_version
     ) spent
-    where d.ended_at is null
+    where d.ended_at is null and (e.root_id is not null or f.id is not null)
     order by d.id
     limit ${limit}
     for update of d skip locked`;
@@ -108,4 +108,18 @@ export async function keepRecords(tx: Sql, records: Known[]): Promise<void> {
     on conflict (agent_id, agent_version, intent) do update
     set good = excluded.good, bad = excluded.bad, latency_ms = excluded.latency_ms, at = excluded.at,
         turn = excluded.turn`;
+}
+
+/** Forgets up to `limit` decisions older than `keepMs`. Answers how many there were. */
+export async function forgetDecisions(sql: Sql, { keepMs, limit }: { keepMs: number; limit: number }): Promise<number> {
+  const rows = await sql`
+    delete from registry_decisions
+    where id in (
+      select id from registry_decisions
+      where at < bus_now() - ${keepMs} * interval '1 millisecond'
+      order by at
+      limit ${limit}
+      for update skip locked)
+    returning 1`;
+  return rows.length;
 }

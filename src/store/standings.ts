@@ -12,6 +12,7 @@ const standing = part`
   (select count(*)::int from (
      select from registry_decisions d
      where d.agent_id = a.id and d.agent_version = a.version and d.ended_at is null
+     order by d.agent_id, d.agent_version, d.trace_id -- as the index of open ones has them
      limit 4 * a.capacity) held) as in_flight,
   coalesce((select jsonb_agg(jsonb_build_object(
       'intent', s.intent, 'good', s.good, 'bad', s.bad, 'latency_ms', s.latency_ms,

@@ -7,6 +7,7 @@ import type { Intent } from "../../src/contracts/message.ts";
 import { countEnds } from "../../src/ops/ends.ts";
 import { register } from "../../src/store/agents.ts";
 import { decisionOf } from "../../src/store/decisions.ts";
+import { forgetDecisions } from "../../src/store/ends.ts";
 import { standings } from "../../src/store/standings.ts";
 import { answer, take } from "../gateway/door.ts";
 import { agentSpec, shipped } from "../support/agents.ts";
@@ -105,5 +106,15 @@ describe("the ends of decided work", () => {
 
     expect(await sweep()).toHaveLength(1);
     expect(await decisionOf(world.sql, one.id, "local")).toMatchObject({ outcome: "good", cost_usd: null });
+  });
+
+  test("are forgotten when they are too old, the oldest first, whatever followed from them", async () => {
+    const [old, later] = [await work(), await work()];
+    await world.sql`update registry_decisions set at = at - interval '2 days' where id = ${old.id}`;
+    await world.sql`update registry_decisions set fallback_of = ${old.id} where id = ${later.id}`;
+    const forget = () => forgetDecisions(world.sql, { keepMs: 86_400_000, limit: 10 });
+
+    expect([await forget(), await forget()]).toEqual([1, 0]);
+    expect(await decisionOf(world.sql, later.id, "local")).toMatchObject({ fallback_of: old.id });
   });
 });

@@ -24,6 +24,7 @@ export async function decided(
     inputs: inputs([]),
   };
   await keepDecision(sql, {
+    root_id: draft.id,
     tenant: "local",
     intent: "code.generate",
     service_role: "executor.execute",

@@ -51,6 +51,7 @@ export async function openPlay(
   return {
     async ask(work: Partial<Work> = {}, { key = randomUUID(), tenant = "local" } = {}) {
       const traceId = randomUUID();
+      await world.sql`update registry_agents set heartbeat_at = bus_now()`; // a slow machine makes nobody silent
       await publish(world.sql, {
         to: "orchestrator.decide",
         tenant,

@@ -54,11 +54,12 @@ function askedBy({ tenant, intent, idempotencyKey, payload }: Message<DecideRequ
 }
 
 function draftOf(message: Message<DecideRequest>, decision: Decision): DecisionDraft {
-  const { id, traceId, tenant, intent, payload } = message;
+  const { id, traceId, rootId, tenant, intent, payload } = message;
   const { chosen, explored, propensity, weights_hash } = decision;
   return {
     id,
     trace_id: traceId,
+    root_id: rootId,
     tenant,
     intent,
     service_role: payload.role,

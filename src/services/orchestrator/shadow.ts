@@ -21,7 +21,7 @@ export const shadow: Handler<ShadowRequest, z.infer<typeof Copied>> = {
   accepts: ShadowRequest,
   answers: Copied,
 
-  async handle({ id, traceId, tenant, intent, payload }, { sql, record }) {
+  async handle({ id, traceId, rootId, tenant, intent, payload }, { sql, record }) {
     const { of, role, agent: ref, work } = payload;
     const [decision, agent] = await Promise.all([
       decisionBefore(sql, of),
@@ -33,6 +33,7 @@ export const shadow: Handler<ShadowRequest, z.infer<typeof Copied>> = {
     await keepDecision(sql, {
       id,
       trace_id: traceId,
+      root_id: rootId,
       tenant,
       intent,
       service_role: role,
