@@ -1,6 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
 import type { Database } from "../store/database.ts";
-import { type Done, step, type Taken } from "../store/leases.ts";
+import { type Address, type Done, type Round, type Stepped, step, type Taken } from "../store/leases.ts";
 import { wake } from "../store/wake.ts";
 import type { Flows, Lanes } from "./flows.ts";
 
@@ -13,12 +13,17 @@ export type Rounds = {
   /** Whether a round has something to do besides claiming. */
   readonly pending: boolean;
   /** One round: answers what was claimed. Throws when the database cannot be reached; nothing is forgotten then. */
-  go(free: number, lanes: Lanes): Promise<Taken[]>;
+  go(free: number, lanes: WorkerLanes): Promise<Taken[]>;
 };
+
+/** The lanes of a worker's roles, with what their messages have in common. */
+export type WorkerLanes = Lanes & ReadonlyMap<number, Address & { mine: boolean; closed: boolean }>;
 
 type Queued = { done: Done; resolve: () => void; reject: (reason: unknown) => void };
 
 const batchMost = 500; // messages of one claim, and settlements of one statement
+const besideFrom = 100; // settlements that are worth a statement of their own
+const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
   { sql, name, leaseMs }: { sql: Database; name: string; leaseMs: number },
@@ -29,38 +34,72 @@ export function openRounds(
   const inHand = new Map<string, number>(); // by token: messages that are not settled
   const unsettled = new Set<string>(); // tokens of leases with a message that could not be
 
-  async function go(free: number, lanes: Lanes): Promise<Taken[]> {
+  const still = { worker: name, freed: [], asked: [], perFlow: 0, limit: 0, own: true, lanes: none, leaseMs };
+  let settling: Promise<void> | null = null; // a settlement beside the claims, while there is much of both
+
+  async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
     const limit = Math.min(free, batchMost);
     const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], perFlow: 0, own: true };
-    const now = queue.slice(0, batchMost);
-    const letGo = freed;
-    if (now.length === 0 && wish.asked.length === 0 && letGo.length === 0) return [];
-    queue = queue.slice(now.length);
-    freed = [];
+    const claims = wish.asked.length > 0;
+    // Little: one statement and one commit for both. Much: two that run side by side.
+    if (claims && queue.length >= besideFrom) settling ??= settleBeside();
+    const beside = settling !== null;
+    const now = beside ? [] : take();
+    const letGo = beside ? [] : freed;
+    if (!beside) freed = [];
+    if (now.length === 0 && !claims && letGo.length === 0) {
+      await settling;
+      return [];
+    }
     const done = now.map((one) => one.done);
-    let answer: Awaited<ReturnType<typeof step>>;
+    const answer = await settle(now, letGo, { ...still, done, freed: letGo, ...wish, limit, lanes });
+    flows.took(answer.taken, wish, { limit, contested: answer.contested });
+    for (const { token } of answer.taken) inHand.set(token, (inHand.get(token) ?? 0) + 1);
+    return answer.taken;
+  }
+
+  async function settleBeside(): Promise<void> {
+    const now = take();
+    const letGo = freed;
+    freed = [];
     try {
-      answer = await step(sql, { worker: name, done, freed: letGo, ...wish, limit, leaseMs });
+      await settle(now, letGo, { ...still, done: now.map((one) => one.done), freed: letGo });
+    } catch {
+      // It is in the queue again, and the loop will meet the same failure.
+    } finally {
+      settling = null;
+      ring();
+    }
+  }
+
+  function take(): Queued[] {
+    const now = queue.slice(0, batchMost);
+    queue = queue.slice(now.length);
+    return now;
+  }
+
+  /** One statement. Throws when the database cannot be reached; then `now` and `letGo` are kept for the next one. */
+  async function settle(now: Queued[], letGo: string[], round: Round): Promise<Stepped> {
+    let answer: Stepped;
+    try {
+      answer = await step(sql, round);
     } catch (error) {
+      freed = [...letGo, ...freed];
       if (error instanceof Failure && error.code === "database_unavailable") {
         queue = [...now, ...queue];
-        freed = [...letGo, ...freed];
         throw error;
       }
       if (now.length === 0) throw error;
-      freed = [...letGo, ...freed];
       await oneByOne(now, error);
-      return [];
+      return { taken: [], lost: [], contested: true };
     }
     const lost = new Set(answer.lost);
     for (const { done, resolve, reject } of now) {
       if (lost.has(done.message.id)) reject(new Failure("lease_lost", `message ${done.message.id} is no longer held`));
       else resolve();
     }
-    flows.took(answer.taken, wish, { limit, contested: answer.contested });
-    for (const { token } of answer.taken) inHand.set(token, (inHand.get(token) ?? 0) + 1);
-    tellOthers(done.filter(({ message }) => !lost.has(message.id)));
-    return answer.taken;
+    tellOthers(now.flatMap(({ done }) => (lost.has(done.message.id) ? [] : [done])));
+    return answer;
   }
 
   /** One that the database refuses must not keep its neighbours from being settled. */
@@ -71,16 +110,7 @@ export function openRounds(
     }
     for (const { done, resolve, reject } of batch) {
       try {
-        const { lost } = await step(sql, {
-          worker: name,
-          done: [done],
-          freed: [],
-          asked: [],
-          perFlow: 0,
-          limit: 0,
-          own: true,
-          leaseMs,
-        });
+        const { lost } = await step(sql, { ...still, done: [done] });
         if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
         resolve();
         tellOthers([done]);
@@ -114,7 +144,7 @@ export function openRounds(
       if (!unsettled.delete(token)) freed.push(token);
     },
     get pending() {
-      return queue.length > 0 || freed.length > 0;
+      return queue.length > 0 || freed.length > 0 || settling !== null;
     },
     go,
   };

@@ -82,6 +82,7 @@ export async function settleDone(
       perFlow: 0,
       limit: 0,
       own: true,
+      lanes: new Map(),
       leaseMs: 0,
     });
     addFlows(news, next);

@@ -12,7 +12,7 @@ import { type Attempt, attempt, endLate, type Workshop } from "./attempt.ts";
 import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
-import { openRounds } from "./round.ts";
+import { openRounds, type WorkerLanes } from "./round.ts";
 import { giveBack } from "./settle.ts";
 import { upkeep } from "./upkeep.ts";
 
@@ -44,7 +44,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const byRole = new Map(handlers.map((handler) => [handler.role, handler]));
   const running = new Map<string, Attempt>(); // by message
   const flows = openFlows();
-  let lanes = new Map<number, { mine: boolean; closed: boolean }>();
+  let lanes: WorkerLanes = new Map();
   let stopping = false; // claims nothing more
   let over = false; // waits for nothing more
   let lookAt = 0; // when to look what is due, whatever we heard
@@ -142,7 +142,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await keepLeases();
     await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
     const all = await balanceLanes(sql, { worker: name, roles, leaseMs });
-    lanes = new Map(all.map(({ id, mine }) => [id, { mine, closed: false }]));
+    lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: false }]));
     const seen = await watermark(sql);
     if (mark && BigInt(seen.oldest) >= BigInt(mark.next)) flows.settledBelow(Number(mark.seq));
     if (!mark || BigInt(seen.oldest) >= BigInt(mark.next)) mark = seen;

@@ -24,8 +24,12 @@ export type Round = {
   perFlow: number; // the most that is looked at of each
   limit: number;
   own: boolean; // the lanes are leased to this worker
+  lanes: ReadonlyMap<number, Address>; // whose messages may come
   leaseMs: number;
 };
+
+/** What all messages of a lane have in common. */
+export type Address = { service: string; role: string; shard: number };
 
 /** A claimed message, and its place in the queue. */
 export type Taken = Claimed & { seq: string; leftMs: number | null }; // leftMs: of its time to live
@@ -36,10 +40,10 @@ export type Taken = Claimed & { seq: string; leftMs: number | null }; // leftMs:
  * of what could not be settled because its lease is gone: nothing of it was written. `contested`: another worker took
  * some of what we saw, so less than was asked for does not mean that there is no more.
  */
-export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lost: string[]; contested: boolean }> {
+export async function step(sql: Sql, round: Round): Promise<Stepped> {
   const { done } = round;
   const claims = round.limit > 0 && round.asked.length > 0;
-  const rows = await sql<(Taken & { what: "message" | "lease" | "seen" | "lost" })[]>`
+  const rows = await sql<Row[]>`
     with ${settling(round)} ${done.some(({ next }) => next.length > 0) ? following(done) : empty}
     ${done.some(({ records }) => records.length > 0) ? noting(done, round.worker) : empty}
     ${claims ? claiming(round) : empty}
@@ -51,33 +55,78 @@ export async function step(sql: Sql, round: Round): Promise<{ taken: Taken[]; lo
       group by lane
     )
     ${claims ? claimed : empty}
-    select 'lost' as what, null::float8 as "leftMs", e.message_id as id, ${noMessage(part`null::jsonb`)}
+    select e.message_id as id, -1 as lane, null as tenant, null as intent, null::uuid as "traceId",
+           null as "idempotencyKey", null::jsonb as payload, null::jsonb as rest, null::timestamptz as "createdAt"
     from ends e where not exists (select from held h where h.token = e.token)`.catch(endedTwice);
-  const taken = takenOf(rows, round.worker);
-  const seen = rows.find(({ what }) => what === "seen")?.leftMs ?? 0;
-  return {
-    taken,
-    contested: seen > taken.length,
-    lost: rows.filter(({ what }) => what === "lost").map(({ id }) => id),
-  };
+  const lost = rows.filter(({ lane }) => lane === lostRow).map(({ id }) => id);
+  return { ...takenOf(rows, round), lost };
 }
 
-/** Messages and their lease come as rows of their own, because joining them would cost more than all the rest. */
-function takenOf(rows: (Taken & { what: string })[], worker: string): Taken[] {
-  const lease = rows.find(({ what }) => what === "lease");
-  if (!lease) return [];
-  const { token, ids, attempts, seqs } = lease.payload as LeaseRow;
+export type Stepped = { taken: Taken[]; lost: string[]; contested: boolean };
+
+/** As a message comes over the wire: what is the same for its lane, or rarely there, does not travel with each. */
+type Row = Pick<Claimed, "id" | "lane" | "tenant" | "intent" | "traceId" | "idempotencyKey" | "createdAt"> & {
+  payload: unknown;
+  rest: Rest | null;
+};
+type Rest = {
+  root: string;
+  parent: string | null;
+  join: string | null;
+  priority: number;
+  order: string | null;
+  expires: string | null;
+  left: number | null;
+  traceparent: string | null;
+  assignment: Claimed["assignment"];
+};
+type LeaseRow = { token: string | null; ids: string[]; attempts: number[]; seqs: string[]; seen: number };
+
+/** Rows that are no message are told by their lane. */
+const lostRow = -1;
+const leaseRow = -2;
+
+function takenOf(rows: Row[], { worker, lanes }: Round): { taken: Taken[]; contested: boolean } {
+  const lease = rows.find(({ lane }) => lane === leaseRow)?.payload as LeaseRow | undefined;
+  if (!lease) return { taken: [], contested: false };
+  if (!lease.token) return { taken: [], contested: lease.seen > 0 };
+  const { token, ids, attempts, seqs } = lease;
   const places = new Map(ids.map((id, n) => [id, n]));
   const taken: Taken[] = [];
-  for (const row of rows) {
-    if (row.what !== "message") continue;
-    const place = places.get(row.id) ?? 0;
-    taken.push(Object.assign(row, { token, worker, attempts: attempts[place] ?? 1, seq: seqs[place] ?? "0" }));
+  for (const { id, lane, tenant, intent, traceId, idempotencyKey, payload, rest, createdAt } of rows) {
+    const address = lanes.get(lane);
+    const place = places.get(id);
+    if (!address || place === undefined) continue;
+    const { service, role, shard } = address;
+    taken.push({
+      id,
+      lane,
+      service,
+      role,
+      shard,
+      tenant,
+      intent,
+      traceId,
+      rootId: rest?.root ?? id,
+      parentId: rest?.parent ?? null,
+      joinId: rest?.join ?? null,
+      idempotencyKey,
+      priority: rest?.priority ?? 5,
+      orderKey: rest?.order ?? null,
+      expiresAt: rest?.expires ? new Date(rest.expires) : null,
+      traceparent: rest?.traceparent ?? null,
+      assignment: rest?.assignment ?? null,
+      payload,
+      createdAt,
+      attempts: attempts[place] ?? 1,
+      seq: seqs[place] ?? "0",
+      token,
+      worker,
+      leftMs: rest?.left ?? null,
+    });
   }
-  return taken;
+  return { taken, contested: lease.seen > taken.length };
 }
-
-type LeaseRow = { token: string; ids: string[]; attempts: number[]; seqs: string[] };
 
 const empty = part``;
 
@@ -89,26 +138,24 @@ function endedTwice(error: unknown): never {
   throw new Failure("lease_lost", "an attempt of these has ended already", { cause: error });
 }
 
-const noMessage = (payload: Part) => part`
-    null::integer as lane, null as service, null as role, null::smallint as shard, null as tenant, null as intent,
-    null::uuid as "traceId", null::bigint as "rootId", null::bigint as "parentId", null::bigint as "joinId",
-    null as "idempotencyKey", null::smallint as priority, null as "orderKey", null::timestamptz as "expiresAt",
-    null as traceparent, null::jsonb as assignment, ${payload} as payload, null::timestamptz as "createdAt"`;
-
 /** One walk along the index for all messages; the bounds spare the partitions where none of them can be. */
 const claimed = part`
-    select 'message' as what,
-           case when m.expires_at is not null then extract(epoch from m.expires_at - bus_now()) * 1000 end::float8 as "leftMs",
-           ${messageColumns}
+    select m.id, m.lane, m.tenant, m.intent, m.trace_id as "traceId", m.idempotency_key as "idempotencyKey", m.payload,
+           case
+             when m.parent_id is null and m.join_id is null and m.order_key is null and m.expires_at is null
+              and m.traceparent is null and m.assignment is null and m.priority = 5 then null
+             else jsonb_build_object(
+               'root', m.root_id::text, 'parent', m.parent_id::text, 'join', m.join_id::text, 'priority', m.priority,
+               'order', m.order_key, 'expires', m.expires_at, 'left', extract(epoch from m.expires_at - bus_now()) * 1000,
+               'traceparent', m.traceparent, 'assignment', m.assignment)
+           end as rest,
+           m.created_at as "createdAt"
     from bus_messages m
     where m.id = any (array(select message_id from taken))
       and m.id >= (select min(message_id) from taken) and m.id <= (select max(message_id) from taken)
     union all
-    select 'lease', null, null, ${noMessage(part`l.row`)}
-    from leased l
-    union all
-    select 'seen', count(*), null, ${noMessage(part`null::jsonb`)}
-    from next
+    select null, -2, null, null, null, null, l.row || jsonb_build_object('seen', (select count(*) from next)), null, null
+    from (select row from leased union all select '{"token": null}' where not exists (select from leased)) l
     union all`;
 
 /** `held` is the fence: who does not hold the lease settles nothing. */
@@ -116,16 +163,15 @@ function settling({ done, freed, worker }: Round): Part {
   const ends = done.map(({ message }) => message);
   return part`
     ends as (
-      select e.token, e.message_id, e.attempts, e.lane, e.root_id, nullif(e.result, 'null') as result,
+      select e.token, e.message_id, e.attempts, e.lane, nullif(e.result, 'null') as result,
              nullif(e.answer, 'null') as answer
       from rows from (
         unnest(${array(ends.map(({ token }) => token))}::bigint[]), unnest(${array(ends.map(({ id }) => id))}::bigint[]),
         unnest(${array(ends.map(({ attempts }) => attempts))}::smallint[]),
         unnest(${array(ends.map(({ lane }) => lane))}::integer[]),
-        unnest(${array(ends.map(({ rootId }) => rootId))}::bigint[]),
         jsonb_array_elements(${jsonText(done.map(({ result }) => result ?? null))}::text::jsonb),
         jsonb_array_elements(${jsonText(done.map(({ answer }) => answer ?? null))}::text::jsonb)
-      ) as e (token, message_id, attempts, lane, root_id, result, answer)
+      ) as e (token, message_id, attempts, lane, result, answer)
     ),
     held as materialized (
       select token, claimed_at from bus_leases
@@ -134,16 +180,11 @@ function settling({ done, freed, worker }: Round): Part {
     ),
     drawn as materialized (select nextval('bus_ids') as id),
     settled as (
-      insert into bus_attempts (message_id, attempts, event_id, lane, status, token, worker, claimed_at, result)
-      select e.message_id, e.attempts, (select id from drawn), e.lane, 'done', e.token, ${worker}, h.claimed_at, e.result
+      insert into bus_attempts (message_id, attempts, event_id, lane, status, token, worker, claimed_at, result, answer)
+      select e.message_id, e.attempts, (select id from drawn), e.lane, 'done', e.token, ${worker}, h.claimed_at, e.result,
+             e.answer
       from ends e join held h using (token)
       returning message_id, lane
-    ),
-    answered as (
-      insert into bus_trace_ends (root_id, status, answer)
-      select e.root_id, 'done', e.answer from ends e join held h using (token)
-      where e.answer is not null
-      on conflict do nothing
     ),
     freed as (
       delete from bus_leases where token = any (${array(freed)}::bigint[]) and worker = ${worker}

@@ -103,15 +103,17 @@ create table bus_attempts (
   ended_at   timestamptz not null default statement_timestamp(),
   delay_ms   integer,                                  -- retry: how long it waits
   result     jsonb,
+  answer     jsonb,                                    -- done: what the trace ends with; null: it goes on
   failure    jsonb,
   why        text,                                     -- dead: why it is not tried again
   primary key (message_id, attempts),                  -- an attempt ends once
   check (status = 'retry' or status = 'done' or failure is not null)
 ) partition by range (message_id);
 
--- How a trace ended. A trace without a row is open.
+-- How a trace ended that was not ended by an answer (that is in bus_attempts). The first end counts.
 create table bus_trace_ends (
   root_id  bigint not null,
+  event_id bigint not null default nextval('bus_ids'),
   status   text not null check (status in ('done', 'failed')),
   answer   jsonb,
   failure  jsonb,
@@ -401,12 +403,23 @@ create view bus_ends with (security_invoker = true) as
   from bus_attempts a
   where a.status <> 'retry';
 
--- A trace is what its root opened, and how it ended.
+-- A trace is what its root opened, and how it first ended.
 create view bus_traces with (security_invoker = true) as
   select m.trace_id, m.tenant, m.intent, m.idempotency_key, m.traceparent, coalesce(e.status, 'open') as status,
          e.answer, e.failure, m.created_at as opened_at, e.ended_at, m.id as root_id
   from bus_messages m
-  left join bus_trace_ends e on e.root_id = m.id
+  left join lateral (
+    select each.status, each.answer, each.failure, each.ended_at
+    from (
+      select t.status, t.answer, t.failure, t.ended_at, t.event_id from bus_trace_ends t where t.root_id = m.id
+      union all
+      select 'done', a.answer, null, a.ended_at, a.event_id
+      from bus_messages own join bus_attempts a on a.message_id = own.id
+      where own.trace_id = m.trace_id and own.root_id = m.id and a.answer is not null
+    ) each
+    order by each.event_id
+    limit 1
+  ) e on true
   where m.parent_id is null;
 
 -- All that happened, one row an event: the transitions as the tables above hold them, and the facts. Those of partition

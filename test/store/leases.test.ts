@@ -97,6 +97,7 @@ describe("claims and leases", () => {
         perFlow: 0,
         limit: 0,
         own: true,
+        lanes: new Map(),
         leaseMs: 0,
       });
 

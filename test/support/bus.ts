@@ -1,6 +1,6 @@
 import type { Database } from "../../src/store/database.ts";
 import { declareRoles } from "../../src/store/lanes.ts";
-import { flowsOn, promote, step, type Taken } from "../../src/store/leases.ts";
+import { type Address, flowsOn, promote, step, type Taken } from "../../src/store/leases.ts";
 
 /** Makes roles known, as a worker that plays them would. */
 export async function declare(sql: Database, ...roles: string[]): Promise<void> {
@@ -15,10 +15,23 @@ export async function claim(
   sql: Database,
   { roles, worker = "w1", limit, leaseMs }: { roles: string[]; worker?: string; limit: number; leaseMs: number },
 ): Promise<Taken[]> {
-  const lanes = await sql<{ id: number }[]>`select id from bus_lanes where service || '.' || role = any (${roles})`;
+  const lanes = await sql<(Address & { id: number })[]>`
+    select id, service, role, shard from bus_lanes where service || '.' || role = any (${roles})`;
   const ids = lanes.map(({ id }) => id);
   await promote(sql, ids);
   const flows = await flowsOn(sql, ids);
   const asked = flows.map((flow) => ({ ...flow, low: "0" }));
-  return (await step(sql, { worker, done: [], freed: [], asked, perFlow: limit, limit, own: false, leaseMs })).taken;
+  return (
+    await step(sql, {
+      worker,
+      done: [],
+      freed: [],
+      asked,
+      perFlow: limit,
+      limit,
+      own: false,
+      lanes: new Map(lanes.map((lane) => [lane.id, lane])),
+      leaseMs,
+    })
+  ).taken;
 }
