@@ -74,7 +74,7 @@ function learnt(known: Known[], counted: CountedEnd[], memory: Memory): Known[] 
   const turns = new Map<string, number>();
   for (const { intent, turn } of known) turns.set(intent, Math.max(turn, turns.get(intent) ?? 0));
   for (const end of counted) {
-    if (end.outcome === "void") continue;
+    if (end.outcome === "void" || end.fallback_of !== null) continue; // what another failed at is harder than other work
     const turn = 1 + (turns.get(end.intent) ?? 0);
     turns.set(end.intent, turn);
     const { agent_id, agent_version, intent, ended_at: at } = end;

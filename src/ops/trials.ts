@@ -29,7 +29,7 @@ export async function observeTrials(
     if (!canary) continue;
     const seen = inOrder.flatMap((end) => sideOf(end, canary, trial));
     if (seen.length === 0) continue;
-    const state = observe(trial.state, seen);
+    const state = seen.reduce((before, end) => observe(before, end, plan), trial.state);
     const evidence = verdictOf(state, plan);
     await keepTrial(tx, { ...trial, state, verdict: evidence.verdict });
     if (evidence.verdict === "worse" && !canary.paused) await pause(tx, canary, evidence);
@@ -38,9 +38,12 @@ export async function observeTrials(
   }
 }
 
-/** On which side of a test an end counts: only work that either of the two could have been given counts. */
+/**
+ * On which side of a test an end counts: only work that either of the two could have been given counts, and none that
+ * another agent had failed at before, which is harder than other work.
+ */
 function sideOf(end: Ended & { outcome: Outcome }, canary: Agent, { since }: Trial): TrialEnd[] {
-  if (end.outcome === "void" || end.at < since) return [];
+  if (end.outcome === "void" || end.fallback_of !== null || end.at < since) return [];
   const good = end.outcome === "good";
   if (end.agent_id === canary.id && end.agent_version === canary.version) return [{ side: "canary", good }];
   const { canary_of: stable, intents, tenants } = canary;

@@ -13,6 +13,7 @@ export type Ended = {
   agent_id: string;
   agent_version: string;
   canary: boolean;
+  fallback_of: string | null;
   shadow_of: string | null;
   at: Date; // of the decision
   ended_at: Date;
@@ -35,7 +36,8 @@ export async function aloneInSweep(tx: Sql): Promise<boolean> {
  */
 export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
   return tx<Ended[]>`
-    select d.id, d.trace_id, d.tenant, d.intent, d.service_role, d.agent_id, d.agent_version, d.canary, d.shadow_of, d.at,
+    select d.id, d.trace_id, d.tenant, d.intent, d.service_role, d.agent_id, d.agent_version, d.canary,
+           d.fallback_of, d.shadow_of, d.at,
            coalesce(f.at, e.ended_at) as ended_at,
            case when f.id is null then e.answer end as answer,
            case when f.id is null then e.failure else f.record -> 'fallback' -> 'failure' end as failure,

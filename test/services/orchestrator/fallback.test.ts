@@ -50,7 +50,7 @@ describe("an agent that fails for good", () => {
     expect(events.filter(({ kind }) => kind === "orchestrate_decision")).toHaveLength(2);
   });
 
-  test("is to blame for it, and the one that stood in is not", async () => {
+  test("is to blame for it, and the one that stood in is not judged by what was harder than other work", async () => {
     await register(world.sql, player({ id: "second" }));
     await play.ask();
 
@@ -58,7 +58,7 @@ describe("an agent that fails for good", () => {
 
     const { agents } = await standings(world.sql, "executor.execute");
     const known = (id: string) => agents.find((agent) => agent.id === id)?.stats[0];
-    expect(known("second")).toMatchObject({ good: 1, bad: 0 });
+    expect(known("second")).toBeUndefined();
     expect(known("steady")?.bad).toBeGreaterThan(10.9);
   });
 
