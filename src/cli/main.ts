@@ -201,6 +201,21 @@ command("chaos", "harm a bus of its own, then check that it lost nothing and did
   .action(async (options) => {
     await (await import("./commands/chaos.ts")).chaosRun(options);
   });
+const evaluate = program.command("eval").description("hold the system against recorded answers whose ends are known");
+evaluate.enablePositionalOptions();
+evaluate
+  .command("code")
+  .description("recorded programs go the whole way; each ends with a verdict")
+  .requiredOption("--tasks <file>", "JSON lines with task_id or name, prompt, entry_point, test and solution; .gz too")
+  .option("--cassette <file>", "answers to play instead of the recorded solutions")
+  .option("--canonical", "take each task's own solution instead of the recorded one")
+  .option("--in-flight <n>", "requests at one time", "4")
+  .option("--beside-plain", "run the same programs as plain processes in between, and compare")
+  .option("--json", "print JSON, for programs")
+  .addHelpText("after", "\nExit codes: 0 all were asked, whatever their verdicts, 2 wrong usage, 69 no sandbox here.")
+  .action(async (options) => {
+    await (await import("./commands/evalcode.ts")).evalCode(options);
+  });
 const measures = program
   .command("bench")
   .description("measure something on this machine, and hold it against what was promised")

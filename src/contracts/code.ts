@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SandboxClass } from "./limits.ts";
+import { ViolationReason } from "./sandbox.ts";
 import { Work, WorkspacePath } from "./work.ts";
 
 /** One change to one file: its whole new text, or its removal. */
@@ -62,6 +63,7 @@ export type BuildTestRequest = z.infer<typeof BuildTestRequest>;
 export const FailingTest = z.object({
   name: z.string(),
   file: z.string().nullable(),
+  line: z.number().int().nullable(), // in that file
   message: z.string(), // the first lines of why
 });
 export type FailingTest = z.infer<typeof FailingTest>;
@@ -74,11 +76,20 @@ export const TestCounts = z.object({
 });
 export type TestCounts = z.infer<typeof TestCounts>;
 
+/** A limit of the sandbox that was broken. */
+export const Violation = z.object({
+  reason: ViolationReason,
+  limit: z.union([z.number(), z.string()]).nullable(),
+  observed: z.union([z.number(), z.string()]).nullable(),
+});
+export type Violation = z.infer<typeof Violation>;
+
 /** `build-test/report.json`: what was run, where, and what came of it. */
 export const BuildTestReport = z.object({
   verdict: z.enum(["pass", "fail"]),
   round: z.number().int().min(1), // of a model's tries; 1 when the caller brought the code
   class: SandboxClass, // of the sandbox
+  sandbox_ms: z.number().nonnegative(), // from giving the run to a sandbox to its answer
   steps: z.array(
     z.object({
       name: z.enum(["build", "test"]),
@@ -91,6 +102,7 @@ export const BuildTestReport = z.object({
   ),
   tests: TestCounts.nullable(), // null: the output does not say
   failing: z.array(FailingTest),
+  violation: Violation.nullable(), // the limit a model's change broke; a caller's own project fails with it instead
   skipped_files: z.array(z.object({ path: z.string(), why: z.string() })), // not brought back from the sandbox
 });
 export type BuildTestReport = z.infer<typeof BuildTestReport>;

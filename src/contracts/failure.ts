@@ -32,6 +32,7 @@ export const failures = {
   model_unreachable: { status: 502, retry: true, blame: "agent" },
   model_busy: { status: 503, retry: true, blame: "agent" },
   model_answer_invalid: { status: 502, retry: true, blame: "agent" },
+  empty_answer: { status: 502, retry: true, blame: "agent" },
   model_refused: { status: 502, retry: false, blame: "agent" },
   agent_failed: { status: 502, retry: true, blame: "agent" },
   budget_spent: { status: 422, retry: false, blame: "agent" },

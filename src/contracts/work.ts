@@ -1,4 +1,5 @@
 import { z } from "zod";
+
 import { Command, LimitsWish, ProfileName } from "./limits.ts";
 
 /** A relative path inside a workspace: no way out, no `.git`, no control characters, forward slashes. */

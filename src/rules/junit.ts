@@ -1,5 +1,5 @@
 import type { FailingTest } from "../contracts/code.ts";
-import { failingTest, mostFailing, type Reading } from "./testlog.ts";
+import { failingTest, mostFailing, type Place, type Reading } from "./testlog.ts";
 
 /**
  * Reads a report in JUnit's XML, as node, pytest and many others write it: its `testcase` elements, wherever they stand,
@@ -10,17 +10,16 @@ export function readJunit(xml: string): Reading {
   const failing: FailingTest[] = [];
   let open: Case | null = null;
 
-  function end({ name, file, ended, said }: Case): void {
+  function end({ name, file, line, ended, said }: Case): void {
     tests[ended] += 1;
-    if (ended === "failed" && failing.length < mostFailing) failing.push(failingTest(name, file, said));
+    if (ended === "failed" && failing.length < mostFailing) failing.push(failingTest(name, { file, line }, said));
     open = null;
   }
 
   for (const { name, closes, attributes, textFrom } of tagsOf(xml)) {
     if (name === "testcase") {
       if (open) end(open);
-      if (!closes.before)
-        open = { name: attributes.name ?? "", file: attributes.file ?? null, ended: "passed", said: "" };
+      if (!closes.before) open = { ...placeOf(attributes), name: attributes.name ?? "", ended: "passed", said: "" };
       if (open && closes.itself) end(open);
     } else if (open && !closes.before) note(open, name, attributes.message ?? textAt(xml, textFrom));
   }
@@ -28,7 +27,12 @@ export function readJunit(xml: string): Reading {
   return tests.passed + tests.failed + tests.skipped > 0 ? { tests, failing } : { tests: null, failing: [] };
 }
 
-type Case = { name: string; file: string | null; ended: "passed" | "failed" | "skipped"; said: string };
+type Case = Place & { name: string; ended: "passed" | "failed" | "skipped"; said: string };
+
+/** Pytest says the line beside the file; others the file alone. */
+function placeOf({ file = null, line = null }: Record<string, string | null>): Place {
+  return { file, line: line !== null && /^\d{1,9}$/.test(line) ? line : null };
+}
 
 /** What an element inside a testcase says about it. A skipped one stays so: node's `todo` may hold a failure too. */
 function note(open: Case, name: string, said: string): void {

@@ -4,8 +4,9 @@ import type { FailingTest, TestCounts } from "../contracts/code.ts";
 export type Reading = { tests: TestCounts | null; failing: FailingTest[] };
 
 /**
- * Reads the output of node's runner (spec or TAP), of another TAP producer or of python's unittest. A stranger wrote
- * it: whatever it says, reading takes time in proportion to its length, and at most 50 failing tests come out.
+ * Reads the output of node's runner (spec or TAP), of another TAP producer or of python's unittest; of a plain python
+ * program, the assertion it ended with. A stranger wrote it: whatever it says, reading takes time in proportion to its
+ * length, and at most 50 failing tests come out.
  */
 export function readTestLog(log: string): Reading {
   const text = log.replaceAll(colours, "").replaceAll("\r\n", "\n");
@@ -13,7 +14,7 @@ export function readTestLog(log: string): Reading {
     const reading = read(text);
     if (reading.tests) return reading;
   }
-  return { tests: null, failing: [] };
+  return { tests: null, failing: readTraceback(text) };
 }
 
 /** How many failing tests are named at most. */
@@ -34,8 +35,8 @@ function readTap(text: string): Reading {
     if (name === undefined || directive.test(name)) continue;
     const block = blockBehind(lines, at, indent);
     if (/failureType: '?subtestsFailed/.test(block)) continue; // its subtests are named themselves
-    const [, file = null] = /location: '?(.+?)(?::\d+:\d+)?'?$/m.exec(block) ?? [];
-    failing.push(failingTest(unescaped(name), file, errorIn(block)));
+    const [, file = null, atLine = null] = /location: '?(.+?)(?::(\d+):\d+)?'?$/m.exec(block) ?? [];
+    failing.push(failingTest(unescaped(name), { file, line: atLine }, errorIn(block)));
   }
   return { tests, failing };
 }
@@ -78,11 +79,11 @@ function readSpec(text: string): Reading {
   const tests = totals(text, "ℹ");
   if (!tests) return { tests, failing: [] };
   const [, behind = ""] = text.split(/^✖ failing tests:$/m).slice(-2);
-  const found = behind.matchAll(/^(?:test at (.+?):\d+:\d+\n)?✖ (.+?) \([\d.]+m?s\)\n((?: {2,}.*\n?){0,6})/gm);
+  const found = behind.matchAll(/^(?:test at (.+?):(\d+):\d+\n)?✖ (.+?) \([\d.]+m?s\)\n((?: {2,}.*\n?){0,6})/gm);
   const failing: FailingTest[] = [];
-  for (const [, file = null, name = "", error = ""] of found) {
+  for (const [, file = null, line = null, name = "", error = ""] of found) {
     if (failing.length === mostFailing) break;
-    failing.push(failingTest(name, file, error));
+    failing.push(failingTest(name, { file, line }, error));
   }
   return { tests, failing };
 }
@@ -113,19 +114,46 @@ function readUnittest(text: string): Reading {
   for (const { 0: head, 1: name = "", 2: place, index } of found) {
     if (failing.length === mostFailing) break;
     const [trace = ""] = text.slice(index + head.length, index + head.length + 20_000).split(/\n(?:\n|=+\n|-+\n)/, 1);
-    const file = /File "(.+?)"/.exec(trace)?.[1] ?? null;
-    failing.push(failingTest(place ? `${name} (${place})` : name, file, trace.trim().split("\n").at(-1) ?? ""));
+    const [, file = null, line = null] = /File "(.+?)"(?:, line (\d+))?/.exec(trace) ?? [];
+    failing.push(
+      failingTest(place ? `${name} (${place})` : name, { file, line }, trace.trim().split("\n").at(-1) ?? ""),
+    );
   }
   return { tests: { passed: Math.max(0, ran - failed - skipped), failed, skipped }, failing };
 }
 
+/** Where in a test's code, as far as its runner says. */
+export type Place = { file: string | null; line: string | null };
+
+/**
+ * The last traceback of a plain python program: the frame of a test when one of them is, else the innermost; what stood
+ * there is part of the name, because one function often holds many assertions.
+ */
+function readTraceback(text: string): FailingTest[] {
+  const from = text.lastIndexOf("Traceback (most recent call last):");
+  const trace = text.slice(from === -1 ? -20_000 : from).slice(0, 20_000);
+  const frames = [...trace.matchAll(/^ {2}File "(.+?)", line (\d{1,9})(?:, in (.+))?\n {4}(.*)$/gm)];
+  const error = /^([\w.]*(?:Error|Exception|Exit|Interrupt)\b.*)$/gm;
+  const said = [...trace.matchAll(error)].at(-1)?.[1];
+  const tested = frames.findLast(([, , , place = ""]) => /test|check/i.test(place)) ?? frames.at(-1);
+  if (!tested || said === undefined) return [];
+  const [, file = null, line = null, place = "", source = ""] = tested;
+  const name = place === "" || place === "<module>" ? source.trim() : `${place}: ${source.trim()}`;
+  return [failingTest(name, { file, line }, said)];
+}
+
 /** A failing test with what is worth keeping of it: of its message the first four lines that are no stack frames. */
-export function failingTest(name: string, file: string | null, message: string): FailingTest {
+export function failingTest(name: string, { file, line }: Place, message: string): FailingTest {
   const said = message
     .split("\n", 50)
     .map((line) => line.trim().slice(0, 500))
     .filter((line) => line !== "" && !line.startsWith("at "));
-  return { name: name.slice(0, 300), file: file?.slice(0, 300) ?? null, message: said.slice(0, 4).join("\n") };
+  return {
+    name: name.slice(0, 300),
+    file: file?.slice(0, 300).replace(/^(file:\/\/)?\/work\//, "") ?? null,
+    line: line === null ? null : Number(line),
+    message: said.slice(0, 4).join("\n"),
+  };
 }
 
 /** What of a failing log goes back to a model: the failing tests first, then the end, within `most` characters. */

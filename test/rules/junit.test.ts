@@ -16,10 +16,11 @@ describe("reading JUnit's XML", () => {
       {
         name: "a red <one> & &quot;q&quot;: #1",
         file: null,
+        line: null,
         message: "Expected values to be strictly equal:2 !== 3",
       },
-      { name: "inner red", file: null, message: "boomsecond line ]]> x" },
-      { name: "/project/b.test.js", file: null, message: "test failed" },
+      { name: "inner red", file: null, line: null, message: "boomsecond line ]]> x" },
+      { name: "/project/b.test.js", file: null, line: null, message: "test failed" },
     ]);
   });
 
@@ -34,7 +35,7 @@ describe("reading JUnit's XML", () => {
 
     expect(readJunit(xml)).toEqual({
       tests: { passed: 0, failed: 1, skipped: 0 },
-      failing: [{ name: "t", file: "x/y.c", message: said }],
+      failing: [{ name: "t", file: "x/y.c", line: null, message: said }],
     });
   });
 

@@ -15,9 +15,10 @@ describe("reading a runner's output", () => {
         {
           name: "a red one: #1",
           file: "/project/a.test.js",
+          line: expect.any(Number),
           message: "Expected values to be strictly equal:\n2 !== 3",
         },
-        { name: "inner red", file: "/project/a.test.js", message: "boom\nsecond line" },
+        { name: "inner red", file: "/project/a.test.js", line: expect.any(Number), message: "boom\nsecond line" },
       ],
     });
   });
@@ -37,8 +38,18 @@ describe("reading a runner's output", () => {
     expect(readTestLog(logOf("unittest"))).toEqual({
       tests: { passed: 1, failed: 2, skipped: 1 },
       failing: [
-        { name: "test_err (test_x.T.test_err)", file: "/project/test_x.py", message: "ValueError: no" },
-        { name: "test_red (test_x.T.test_red)", file: "/project/test_x.py", message: "AssertionError: 1 != 2" },
+        {
+          name: "test_err (test_x.T.test_err)",
+          file: "/project/test_x.py",
+          line: expect.any(Number),
+          message: "ValueError: no",
+        },
+        {
+          name: "test_red (test_x.T.test_red)",
+          file: "/project/test_x.py",
+          line: expect.any(Number),
+          message: "AssertionError: 1 != 2",
+        },
       ],
     });
   });
@@ -50,9 +61,15 @@ describe("reading a runner's output", () => {
         {
           name: "test_doc (test_x.T.test_doc)",
           file: "/project/test_x.py",
+          line: expect.any(Number),
           message: "AssertionError: Lists differ: [1, 2] != [1, 3]",
         },
-        { name: "test_sub (test_x.T.test_sub) (i=1)", file: "/project/test_x.py", message: "AssertionError: 1 != 0" },
+        {
+          name: "test_sub (test_x.T.test_sub) (i=1)",
+          file: "/project/test_x.py",
+          line: expect.any(Number),
+          message: "AssertionError: 1 != 0",
+        },
       ],
     });
   });
@@ -62,7 +79,7 @@ describe("reading a runner's output", () => {
 
     expect(readTestLog(tap)).toEqual({
       tests: { passed: 1, failed: 1, skipped: 2 },
-      failing: [{ name: "b", file: null, message: "" }],
+      failing: [{ name: "b", file: null, line: null, message: "" }],
     });
   });
 
@@ -95,6 +112,7 @@ describe("reading a runner's output", () => {
   });
 
   test("says that it does not know, when it does not", () => {
+    expect(readTestLog("Just words.\n  File of no kind\n")).toEqual({ tests: null, failing: [] });
     expect(readTestLog("make: *** No rule to make target 'test'.  Stop.\n")).toEqual({ tests: null, failing: [] });
   });
 
@@ -120,4 +138,25 @@ test("what goes back to a model begins with the failing tests", () => {
   expect(trimmed.length).toBeLessThanOrEqual(8000);
   expect(trimmed).toMatch(/^failing: a red one: #1\nExpected values/);
   expect(trimmed).toContain("# fail 2");
+});
+
+test("names the assertion that a plain python program ended with, and where it stands", () => {
+  const trace = [
+    "Traceback (most recent call last):",
+    '  File "/work/main.py", line 9, in <module>',
+    "    check(add)",
+    '  File "/work/main.py", line 7, in check',
+    "    assert candidate(1, 2) == 3",
+    '  File "/work/main.py", line 2, in add',
+    "    return a - oops",
+    "NameError: name 'oops' is not defined",
+  ];
+  expect(readTestLog(trace.join("\n")).failing).toEqual([
+    {
+      name: "check: assert candidate(1, 2) == 3",
+      file: "main.py",
+      line: 7,
+      message: "NameError: name 'oops' is not defined",
+    },
+  ]);
 });

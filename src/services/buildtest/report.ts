@@ -1,5 +1,5 @@
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
-import type { BuildTestReport, BuildTestSummary, TestCounts } from "../../contracts/code.ts";
+import type { BuildTestReport, BuildTestSummary, TestCounts, Violation } from "../../contracts/code.ts";
 import type { RunResult, StepResult } from "../../contracts/sandbox.ts";
 import { readJunit } from "../../rules/junit.ts";
 import { type Reading, readTestLog } from "../../rules/testlog.ts";
@@ -9,15 +9,22 @@ import { junitFile, type Plan } from "./detect.ts";
 export type Reported = { report: BuildTestReport; reading: Reading; logs: Map<string, string> };
 
 /** Makes the report of a run that ended by itself. Red is any step that did not exit with 0, and tests that are none. */
-export function reportOf(run: RunResult, { steps }: Plan, round: number): Reported {
+export function reportOf(
+  run: RunResult,
+  { steps }: Plan,
+  { round, sandboxMs }: { round: number; sandboxMs: number },
+): Reported {
   const commands = new Map(steps.map(({ name, command }) => [name, command]));
   const logs = new Map(run.steps.map((step) => [step.name, logOf(step)]));
   const reading = readingOf(run, logs.get("test") ?? "");
-  const passed = run.steps.length === steps.length && run.steps.every(({ code }) => code === 0);
+  const violation = run.reason === null ? null : { reason: run.reason, limit: run.limit, observed: run.observed };
+  const done = run.steps.length === steps.length && run.steps.every(({ code }) => code === 0);
+  const passed = done && violation === null && !noneRan(reading.tests);
   const report: BuildTestReport = {
-    verdict: passed && !noneRan(reading.tests) ? "pass" : "fail",
+    verdict: passed ? "pass" : "fail",
     round,
     class: run.class,
+    sandbox_ms: Math.round(sandboxMs * 10) / 10,
     steps: run.steps.flatMap((step) =>
       step.name === "build" || step.name === "test"
         ? [
@@ -33,7 +40,8 @@ export function reportOf(run: RunResult, { steps }: Plan, round: number): Report
         : [],
     ),
     tests: reading.tests,
-    failing: reading.failing,
+    failing: passed ? [] : reading.failing,
+    violation,
     skipped_files: run.skipped,
   };
   return { report, reading, logs };
@@ -84,18 +92,24 @@ export function filesOf({ report, logs }: Reported, run: RunResult, written: boo
 }
 
 /** The verdict in words, with the first failing tests. */
-export function wordsFor({ verdict, tests, failing, steps }: BuildTestReport): string {
+export function wordsFor({ verdict, tests, failing, steps, violation }: BuildTestReport): string {
   const counted = tests ? `${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped` : "no test count";
   if (verdict === "pass") return `Green: ${counted}.`;
   const red = steps.find(({ code }) => code !== 0);
   const unrun = noneRan(tests) ? "no test ran" : "a step did not run";
-  const ended = red ? `${red.name} ended with ${red.signal ?? red.code}` : unrun;
+  const stopped = violation && `the sandbox ended it: ${violationIn(violation)}`;
+  const ended = stopped ?? (red ? `${red.name} ended with ${red.signal ?? red.code}` : unrun);
   const named = failing
     .slice(0, 3)
     .map(
       ({ name, message }) => `  ✖ ${[name, message.split("\n", 2).join(" ")].filter((part) => part !== "").join(": ")}`,
     );
   return [`Red: ${ended}, ${counted}.`, ...named].join("\n");
+}
+
+/** A broken limit in words. */
+export function violationIn({ reason, limit, observed }: Violation): string {
+  return `${reason} (limit ${limit}, observed ${observed})`;
 }
 
 /** What a log says about something that is not in the sandbox, and what to do about it; null when it says nothing such. */

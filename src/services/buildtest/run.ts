@@ -6,18 +6,18 @@ import type { RunResult } from "../../contracts/sandbox.ts";
 import type { Work } from "../../contracts/work.ts";
 import { applyEdits } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
-import { trimLog } from "../../rules/testlog.ts";
+import { type Reading, trimLog } from "../../rules/testlog.ts";
 import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
-import { filesOf, lackIn, type Reported, reportOf, wordsFor } from "./report.ts";
-import { passOn, refuseViolation } from "./violation.ts";
+import { filesOf, lackIn, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
+import { keepViolation, passOn, violationOf } from "./violation.ts";
 
 /**
  * Builds and tests a project in the sandbox.
  *
  * in     BuildTestRequest: the work, and the change when a model wrote one
  * out    BuildTestReport; artifacts build-test/{report.json, summary.json, build.log, test.log, junit.xml}
- * next   codegen.generate with the failing log, when a model's change is red and it has a round left
+ * next   codegen.generate with the failing log, when a model's change is red, or broke a limit, and it has a round left
  * fails  nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
  *        sandbox/error.json
  */
@@ -33,10 +33,13 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     const plan = detect({ ...work, workspace: files }, tools.sandbox.commandsOf);
     await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`);
 
+    const began = performance.now();
     const result = await inSandbox(message, { files, plan, limits: work.limits, tools });
-    if (result.reason !== null) return refuseViolation(message, result, tools);
+    const sandboxMs = performance.now() - began;
+    if (result.reason !== null) await keepViolation(message, result, tools);
+    if (result.reason !== null && !written) throw violationOf(result);
     refuseMissingRunner(result);
-    const reported = reportOf(result, plan, written?.metrics.round ?? 1);
+    const reported = reportOf(result, plan, { round: written?.metrics.round ?? 1, sandboxMs });
     for (const file of filesOf(reported, result, written !== null)) await tools.keep(file);
     return written ? judge(message, reported, { work, written }) : answerWith(reported, null);
   },
@@ -77,7 +80,7 @@ function judge(
   if (report.verdict === "pass") return answerWith({ report, reading, logs }, written);
   const { round, tokens_total } = written.metrics;
   const failing = report.failing.map(({ name }) => name);
-  const log = trimLog([...logs.values()].at(-1) ?? "", reading);
+  const log = logFor(report, { reading, text: [...logs.values()].at(-1) ?? "" });
   if (round >= work.max_rounds) {
     throw new Failure("never_green", `still red after ${round} of ${work.max_rounds} rounds. ${wordsFor(report)}`, {
       rounds: round,
@@ -91,6 +94,14 @@ function judge(
   const key = `${base}#${round + 1}`;
   const next: Next = { to: "codegen.generate", payload: { work, rounds }, key };
   return { result: report, next: [next] };
+}
+
+/** What the model reads of its red change. A run that was ended for a limit has often printed nothing that says so. */
+function logFor({ violation, steps }: BuildTestReport, { reading, text }: { reading: Reading; text: string }): string {
+  if (!violation) return trimLog(text, reading);
+  const step = steps.at(-1);
+  const why = `failing: ${step?.name} (${step?.command})\nthe sandbox ended it: ${violationIn(violation)}\n`;
+  return why + trimLog(text, reading, 8000 - why.length);
 }
 
 /** No pytest is no verdict on the project. Throws `nothing_to_test`. */

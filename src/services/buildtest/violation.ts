@@ -7,8 +7,8 @@ import { ErrorReason, type SandboxError } from "../../contracts/violation.ts";
 
 const tailBytes = 4096;
 
-/** Keeps `sandbox/error.json` for a run that broke a limit, and says no with `sandbox_violation`. */
-export async function refuseViolation(message: Message, run: RunResult, tools: Tools): Promise<never> {
+/** Keeps `sandbox/error.json` for a run that broke a limit. */
+export async function keepViolation(message: Message, run: RunResult, tools: Tools): Promise<void> {
   const { now } = tools;
   const { reason, limit, observed } = run;
   const last = run.steps.at(-1);
@@ -23,16 +23,12 @@ export async function refuseViolation(message: Message, run: RunResult, tools: T
     stderr_tail: tail(last?.stderr),
   };
   await leave(error, tools);
-  throw new Failure(
-    "sandbox_violation",
-    `the sandbox ended the run: ${reason} (limit ${limit}, observed ${observed})`,
-    {
-      reason,
-      limit,
-      observed,
-      max_attempts: run.maxAttempts,
-    },
-  );
+}
+
+/** How a caller's own project fails when it broke a limit. */
+export function violationOf({ reason, limit, observed, maxAttempts }: RunResult): Failure {
+  const said = `the sandbox ended the run: ${reason} (limit ${limit}, observed ${observed})`;
+  return new Failure("sandbox_violation", said, { reason, limit, observed, max_attempts: maxAttempts });
 }
 
 /** Keeps `sandbox/error.json` for a run that could not be carried out, and passes the failure on. */

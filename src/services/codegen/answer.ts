@@ -2,8 +2,9 @@ import { z } from "zod";
 import { EditSet } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
 
-/** The change in a model's answer, bare or in a fence. Throws `model_answer_invalid` naming what is wrong with it. */
+/** The change in a model's answer, bare or in a fence. Throws `empty_answer`, or `model_answer_invalid` naming what is wrong. */
 export function changeIn(text: string): EditSet {
+  if (text.trim() === "") throw new Failure("empty_answer", "the model answered nothing");
   const parsed = EditSet.safeParse(json(fencedIn(text) ?? text));
   if (parsed.success) return parsed.data;
   throw new Failure("model_answer_invalid", `the model's answer is not a change: ${z.prettifyError(parsed.error)}`, {

@@ -1,7 +1,7 @@
 import type { Handler, Tools } from "../../bus/handler.ts";
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
 import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
-import { Failure } from "../../contracts/failure.ts";
+import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
 import type { Generation, Model } from "../../contracts/model.ts";
 import { applyEdits, fingerprintOf, patchOf } from "../../rules/edits.ts";
@@ -35,7 +35,7 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const said = await model.generate(promptFor(work, rounds), { maxTokens, signal: tools.signal });
     const metrics = metricsOf(said, { round, rounds, tookMs: performance.now() - began });
 
-    const change = changeIn(said.text);
+    const change = changeOf(said);
     const patch = patchOf(work.workspace, applyEdits(work.workspace, change.edits));
     for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
     refuseOverspent(message.assignment, metrics.tokens_total);
@@ -51,6 +51,16 @@ function modelOf({ assignment }: Message, { models }: Tools): Model {
     "model_not_configured",
     `this worker has no model ${assignment?.model ?? "assigned"}: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE`,
   );
+}
+
+/** The change that was said. A recording says the same at every attempt, so one is enough. */
+function changeOf({ text, replay }: Generation): EditSet {
+  try {
+    return changeIn(text);
+  } catch (thrown) {
+    const { code, message, details, cause } = asFailure(thrown);
+    throw replay ? new Failure(code, message, { ...details, cause, max_attempts: 1 }) : thrown;
+  }
 }
 
 type Asked = { round: number; rounds: Rounds | null; tookMs: number };

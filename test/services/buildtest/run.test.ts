@@ -131,7 +131,7 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
     const { result } = await build(work({ "x.xml": xml }, { test: "cp x.xml junit.xml; exit 1" }));
 
     expect(result.tests).toEqual({ passed: 0, failed: 1, skipped: 0 });
-    expect(result.failing).toEqual([{ name: "old", file: "a.c", message: "why" }]);
+    expect(result.failing).toEqual([{ name: "old", file: "a.c", line: null, message: "why" }]);
   });
 
   test("a report that came with the files is not taken for this run's", async () => {
@@ -200,6 +200,21 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
       expect(next?.[0]?.payload).toHaveProperty("rounds.log", expect.stringMatching(/^failing: adds\n[\s\S]*✖ adds/));
     },
   );
+
+  test("a model's change that breaks a limit goes back too: the log says which, and error.json is kept", async () => {
+    const limits = { size: { stdout_bytes: 1000 } };
+    const { next, result } = await build(
+      work({}, { language: "shell", test: "while :; do echo flood; done", limits }),
+      written("", 1),
+    );
+
+    expect(result).toMatchObject({ verdict: "fail", violation: { reason: "output", limit: 1000 } });
+    expect(next?.[0]?.payload).toHaveProperty(
+      "rounds.log",
+      expect.stringMatching(/^failing: test \(while .*\)\nthe sandbox ended it: output \(limit 1000, [\s\S]*flood/),
+    );
+    expect(names()).toContain("sandbox/error.json");
+  });
 
   test("a red build goes back too, with what it printed", async () => {
     const { next } = await build(work({}, { build: "echo no compiler >&2; exit 2", test: "true" }), written(green, 1));

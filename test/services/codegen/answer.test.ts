@@ -37,6 +37,10 @@ test.each([
   );
 });
 
+test("an answer without a word is one of its own kind", () => {
+  expect(() => changeIn(" \n")).toThrow(expect.objectContaining({ code: "empty_answer" }));
+});
+
 test("takes time in proportion to the length of the answer", () => {
   const began = performance.now();
 

@@ -10,7 +10,7 @@ import { run } from "../../../src/services/buildtest/run.ts";
 import { generate } from "../../../src/services/codegen/generate.ts";
 import { execute } from "../../../src/services/executor/execute.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
-import { register } from "../../../src/store/agents.ts";
+import { heard, register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
 import { traceOf } from "../../../src/store/traces.ts";
 import { agentSpec, shipped } from "../../support/agents.ts";
@@ -65,6 +65,7 @@ describe.skipIf(!canIsolate)("code.generate, from the decision to the verdict", 
     await register(world.sql, coder);
   });
   beforeEach(async () => {
+    await heard(world.sql, [{ agent_id: coder.id, agent_version: coder.version }]); // a slow machine takes its time
     const models = new Map([["generate", await openCassette(cassette)]]);
     worker = await startWorker({
       ...world.settling,

@@ -1,0 +1,60 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readConfig } from "../../app/config.ts";
+import { launch, type System } from "../../app/launcher.ts";
+import { type Client, openClient } from "../../client/client.ts";
+import { Failure } from "../../contracts/failure.ts";
+import { note, paint } from "../output.ts";
+
+/** A system of its own with fresh data, whose only model is a recording. */
+export type Ground = { client: Client; system: System; close(): Promise<void> };
+
+/** Starts one. `recording`: the path of a cassette, or its content. Throws `sandbox_unavailable` where nothing can be run. */
+export async function openGround(recording: string | object): Promise<Ground> {
+  const home = readConfig();
+  const dataDir = await mkdtemp(join(tmpdir(), "dagent-eval-"));
+  await chmod(dataDir, 0o711); // as root: the database's account must get in
+  const cassette = typeof recording === "string" ? recording : join(dataDir, "recorded.json");
+  if (typeof recording !== "string") await writeFile(cassette, JSON.stringify(recording));
+  const system = await launch(
+    {
+      ...home,
+      dataDir,
+      artifactsBase: join(dataDir, "artifacts"),
+      databaseUrl: null,
+      host: "127.0.0.1",
+      port: 0,
+      adminToken: null,
+      requireAdminForNonGet: false,
+      model: { ...home.model, baseUrl: null, name: null, cassette },
+    },
+    (text) => note(paint("dim", text)),
+  );
+  const close = async () => {
+    await system.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  const { class: sandboxed, why } = system.facts.sandbox;
+  if (typeof sandboxed === "string") return { client: openClient({ url: system.url }), system, close };
+  await close();
+  throw new Failure("sandbox_unavailable", `the sandbox refuses work here: ${why}; see \`dagent doctor\``);
+}
+
+/** Does something with each of them, `width` at one time. Answers in their order. */
+export async function inFlight<Item, Result>(
+  items: Item[],
+  width: number,
+  act: (item: Item, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const work = async () => {
+    for (let n = next++; n < items.length; n = next++) {
+      const item = items[n];
+      if (item !== undefined) results[n] = await act(item, n);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, work));
+  return results;
+}
