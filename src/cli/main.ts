@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { benchmarks } from "../../bench/benchmarks.ts";
+import { evaluations } from "../../bench/evaluations.ts";
 import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
 import { agentExamples, agentFields } from "./fields.ts";
-import { execHelp, kitHelp } from "./help.ts";
+import { execHelp, kitHelp, measuredHelp } from "./help.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
@@ -218,15 +219,20 @@ evaluate
   });
 const measures = program
   .command("bench")
-  .description("measure something on this machine, and hold it against what was promised")
-  .addHelpText("after", "\nExit codes: 0 it was measured (the goals say whether it is enough), 1 it could not be.");
-for (const benchmark of benchmarks) {
-  const measure = measures.command(benchmark.name).description(benchmark.about);
-  measure.option("--json", "print JSON, for programs");
-  for (const { flags, about, fallback } of benchmark.options) measure.option(flags, about, fallback);
-  measure.action(async (options) => {
-    await (await import("./commands/bench.ts")).bench(benchmark, options);
-  });
+  .description("measure something on this machine, and hold it against what was promised");
+for (const [group, list] of [
+  [evaluate, evaluations],
+  [measures, benchmarks],
+] as const) {
+  for (const benchmark of list) {
+    const measure = group.command(benchmark.name).description(benchmark.about);
+    measure.option("--json", "print JSON, for programs");
+    for (const { flags, about, fallback } of benchmark.options) measure.option(flags, about, fallback);
+    measure.addHelpText("after", measuredHelp);
+    measure.action(async (options) => {
+      await (await import("./commands/bench.ts")).bench(benchmark, options);
+    });
+  }
 }
 
 try {

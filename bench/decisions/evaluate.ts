@@ -1,0 +1,51 @@
+import { Failure } from "../../src/contracts/failure.ts";
+import type { Bench, Findings } from "../benchmark.ts";
+import { type Goal, goalRows } from "../goals.ts";
+import { machine } from "../machine.ts";
+import { whole } from "../numbers.ts";
+import { canary } from "./canary.ts";
+import type { Part, Setting } from "./part.ts";
+import { timing } from "./timing.ts";
+
+const parts: Part[] = [canary, timing];
+
+/** Judges the orchestrator's decisions, part by part. What cannot run says why, under `not_run`. */
+export async function measure({ option, progress, signal }: Bench): Promise<Findings> {
+  const setting: Setting = {
+    seeds: whole("--seeds", option("seeds"), 1),
+    data: option("data") ?? "../shared/data",
+    progress,
+    signal,
+  };
+  const numbers: Record<string, unknown> = {};
+  const notRun: Record<string, string> = {};
+  const goals: Goal[] = [];
+  for (const part of chosen(option("only"))) {
+    progress(`${part.name} …`);
+    await part.judge(setting).then(
+      (found) => {
+        numbers[part.name] = found.numbers;
+        goals.push(...found.goals);
+      },
+      (error) => {
+        if (!(error instanceof Failure && error.code === "not_found")) throw error;
+        notRun[part.name] = error.message;
+      },
+    );
+  }
+  return {
+    report: { machine: machine(), seeds: setting.seeds, ...numbers, not_run: notRun, goals },
+    tables: [goalRows(goals)],
+  };
+}
+
+function chosen(only: string | undefined): Part[] {
+  if (only === undefined) return parts;
+  const words = only.split(",");
+  const unknown = words.find((word) => !parts.some(({ name }) => name === word));
+  if (unknown !== undefined) {
+    const names = parts.map(({ name }) => name).join(", ");
+    throw new Failure("invalid_request", `--only takes ${names}; ${unknown} is none of them`);
+  }
+  return parts.filter(({ name }) => words.includes(name));
+}
