@@ -12,6 +12,8 @@ export type BenchGround = {
   /** A new database, empty or like another one that nobody is connected to. Answers its URL. */
   database(name: string, like?: string): Promise<string>;
   drop(name: string): Promise<void>;
+  /** Whether somebody is in the middle of something in a database. */
+  busy(name: string): Promise<boolean>;
   facts(): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 };
@@ -45,6 +47,13 @@ export async function openBenchGround(): Promise<BenchGround> {
     async drop(name) {
       await deserted(name);
       await admin.unsafe(`drop database if exists ${name} with (force)`);
+    },
+    async busy(name) {
+      const sessions = await admin`
+        select 1 from pg_stat_activity
+        where datname = ${name} and backend_type = 'client backend' and state <> 'idle'
+        limit 1`;
+      return sessions.length > 0;
     },
     async facts() {
       const rows = await admin<{ name: string; setting: string }[]>`

@@ -58,7 +58,7 @@ async function play(
     for (const processes of [1, 2] as const) {
       for (const [name, system] of rotated([...field.systems], round - 1)) {
         signal.throwIfAborted();
-        const values = await measureTurn({ ground, name, system, processes, extent });
+        const values = await measureTurn({ ground, name, system, processes, extent, signal });
         const shown = Object.entries(values).map(([metric, value]) => `${metric} ${rounded(value)}`);
         progress(`round ${round} of ${rounds}, ${name}: ${shown.join(", ")}`);
         for (const [metric, value] of Object.entries(values) as [Metric, number][]) {

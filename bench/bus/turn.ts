@@ -18,7 +18,14 @@ export type Extent = {
 };
 
 /** A turn of one system: a new database, `processes` workers, and what is measured with them. */
-export type Turn = { ground: BenchGround; name: SystemName; system: System; processes: 1 | 2; extent: Extent };
+export type Turn = {
+  ground: BenchGround;
+  name: SystemName;
+  system: System;
+  processes: 1 | 2;
+  extent: Extent;
+  signal: AbortSignal;
+};
 
 type Values = Partial<Record<Metric, number>>;
 
@@ -45,11 +52,11 @@ export async function measureTurn(turn: Turn): Promise<Values> {
       hands = await hireHands(name, url, processes);
       await warmUp(turn, { client, hands, numbers });
     }
-    hands?.hold();
+    await hold(ground, database, hands);
     const values: Values = { enqueue_batch: await enqueueBatches(client, numbers, extent) };
     if (hands) Object.assign(values, await drain(turn, { url, client, hands }));
     if (processes === 2) {
-      hands?.hold();
+      await hold(ground, database, hands);
       values.enqueue_single = await enqueueSingles(client, numbers, extent);
     } else if (hands) Object.assign(values, await idle(client, hands, numbers, extent.samples));
     return values;
@@ -58,6 +65,18 @@ export async function measureTurn(turn: Turn): Promise<Values> {
     await client.close();
     await ground.drop(database);
   }
+}
+
+/** Stops the workers between two statements, so that none of them keeps a lock while it is stopped. */
+async function hold(ground: BenchGround, database: string, hands: Hands | null): Promise<void> {
+  for (let turn = 0; hands && turn < 200; turn += 1) {
+    hands.hold();
+    await pause(2); // what they sent has arrived
+    if (!(await ground.busy(database))) return;
+    hands.go();
+    await pause(10);
+  }
+  hands?.hold();
 }
 
 /** The database that each turn of a system is a copy of. */
@@ -76,12 +95,12 @@ function take(numbers: Generator<Body, never>, count: number): Body[] {
 }
 
 /** A few hundred messages through every door, so that code is compiled, connections are open and statements are planned. */
-async function warmUp({ processes, extent }: Turn, { client, hands, numbers }: At): Promise<void> {
+async function warmUp({ processes, extent, signal }: Turn, { client, hands, numbers }: At): Promise<void> {
   const warm = Math.min(extent.batch, extent.messages);
   for (let turn = 0; turn < 2 * processes; turn += 1) {
     await client.batch(take(numbers, warm));
     for (const body of take(numbers, 5)) await client.single(body);
-    await settled(client, hands, hands.begun());
+    await settled(hands.begun(), { client, hands, signal });
   }
 }
 
@@ -106,7 +125,7 @@ async function enqueueSingles(client: Client, numbers: Generator<Body, never>, e
 }
 
 async function drain(
-  { ground, system, processes, extent }: Turn,
+  { ground, system, processes, extent, signal }: Turn,
   { url, client, hands }: Omit<At, "numbers"> & { url: string },
 ): Promise<Values> {
   await tidy(ground, url);
@@ -115,7 +134,7 @@ async function drain(
   const cpuBefore = cpuOf({ workers: hands.pids, server: ground.pid });
   const began = performance.now();
   hands.go();
-  await settled(client, hands, before + messages);
+  await settled(before + messages, { client, hands, signal });
   const rate = perSecond(messages, performance.now() - began);
   const cpuAfter = cpuOf({ workers: hands.pids, server: ground.pid });
   await system.check?.(url, messages);
@@ -140,10 +159,14 @@ async function tidy(ground: BenchGround, url: string): Promise<void> {
 }
 
 /** Waits until `target` messages were begun and nothing is left to settle. Asks the database only near the end. */
-async function settled(client: Client, hands: Hands, target: number): Promise<void> {
+async function settled(
+  target: number,
+  { client, hands, signal }: { client: Client; hands: Hands; signal: AbortSignal },
+): Promise<void> {
   let moved = performance.now();
   let last = -1;
   while (hands.begun() < target || (await client.left())) {
+    signal.throwIfAborted();
     if (hands.begun() !== last) {
       last = hands.begun();
       moved = performance.now();

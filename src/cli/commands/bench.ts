@@ -1,4 +1,5 @@
 import type { Benchmark } from "../../../bench/benchmark.ts";
+import { Failure } from "../../contracts/failure.ts";
 import { json, note, paint, say, table } from "../output.ts";
 
 /** `dagent bench <name>`: measures, and prints what was found with the goals it is held against. */
@@ -7,7 +8,7 @@ export async function bench(
   { json: asJson, ...options }: Record<string, string | boolean | undefined>,
 ): Promise<void> {
   const enough = new AbortController();
-  process.once("SIGINT", () => enough.abort(new Error("stopped")));
+  process.once("SIGINT", () => enough.abort(new Failure("cancelled", "stopped before it was measured")));
   const { measure } = await load();
   const { report, tables } = await measure({
     option: (name) => (typeof options[name] === "string" ? options[name] : undefined),
