@@ -6,10 +6,10 @@ import { judgeGoal } from "../goals.ts";
 import { ratio, rounded } from "../numbers.ts";
 import { queue } from "./load.ts";
 import { type Part, type Site, scaled } from "./part.ts";
-import { claimedBy } from "./tables.ts";
+import { looksForWork } from "./tables.ts";
 
-/** One look for work: how long the statement took (it also settles what was done), and how many messages it brought. */
-export type Claim = { ms: number; messages: number };
+/** One look for work: how many messages had begun before, and how long the statement took (it may also settle some). */
+export type Look = { before: number; ms: number };
 
 /**
  * Drains a million messages with one worker while a REPEATABLE READ transaction of another connection keeps a snapshot
@@ -22,7 +22,7 @@ export async function measureClaims({ ground, scale, progress, signal }: Site): 
   const sql = connect(url, { max: 8 });
   const holder = connect(url, { max: 1 });
   const client = await ours.client(url, 1);
-  const claims: Claim[] = [];
+  const looks: Look[] = [];
   try {
     await queue(sql, messages, { progress, signal });
     await sql.unsafe("vacuum (analyze)");
@@ -30,7 +30,7 @@ export async function measureClaims({ ground, scale, progress, signal }: Site): 
     const held = hold(holder, enough.signal);
     let begun = 0;
     const began = performance.now();
-    const timed = timing(sql, (claim) => claims.push(claim));
+    const timed = timing(sql, { before: () => begun, heard: (look) => looks.push(look) });
     const worker = await startEcho({ sql: timed, name: "bench-claims", concurrency: 1000, leaseMs: 60_000 }, () => {
       begun += 1;
       if (begun % Math.ceil(messages / 10) === 0) progress(`claims: ${begun} of ${messages} under an old snapshot`);
@@ -43,14 +43,14 @@ export async function measureClaims({ ground, scale, progress, signal }: Site): 
     await worker.stop(1000);
     enough.abort();
     await held;
-    const tenths = tenthsOf(claims, messages);
+    const tenths = tenthsOf(looks, messages);
     const value = ratio(tenths.at(-1), tenths[0]);
     return {
       report: {
         messages,
         drained_per_s: rounded(messages / seconds),
-        claims: claims.length,
-        claim_ms_per_1k_by_tenth: tenths.map((ms) => rounded(ms)),
+        looks: looks.length,
+        ms_per_1k_by_tenth: tenths.map((ms) => rounded(ms)),
         last_to_first: rounded(value),
       },
       goals: [judgeGoal({ name: "claims under an old snapshot: last tenth / first", unit: "×", most: 1.3 }, value)],
@@ -71,31 +71,27 @@ function hold(sql: Database, signal: AbortSignal): Promise<void> {
   });
 }
 
+type Timing = { before: () => number; heard: (look: Look) => void };
+
 /** The same database; each statement that looks for work is timed. */
-export function timing(sql: Database, heard: (claim: Claim) => void): Database {
+export function timing(sql: Database, { before, heard }: Timing): Database {
   return new Proxy(sql, {
     async apply(target, _, [text, ...values]: [TemplateStringsArray, ...unknown[]]) {
-      const statement = part(text, ...values).from(1).text;
-      const began = performance.now();
+      if (!looksForWork(part(text, ...values).from(1).text)) return target(text, ...values);
+      const look = { before: before(), began: performance.now() };
       const rows = await target(text, ...values);
-      const ms = performance.now() - began;
-      const messages = claimedBy(statement, rows);
-      if (messages !== null) heard({ ms, messages });
+      heard({ before: look.before, ms: performance.now() - look.began });
       return rows;
     },
   });
 }
 
-/** What claiming cost in each tenth of the messages, in milliseconds a thousand. A claim belongs to where it began. */
-export function tenthsOf(claims: Claim[], messages: number): number[] {
-  const sums = Array.from({ length: 10 }, () => ({ ms: 0, messages: 0 }));
-  let before = 0;
-  for (const claim of claims) {
-    const sum = sums[Math.min(9, Math.floor((before * 10) / messages))];
-    before += claim.messages;
-    if (!sum) continue;
-    sum.ms += claim.ms;
-    sum.messages += claim.messages;
+/** What finding work cost in each tenth of the messages, in milliseconds a thousand. */
+export function tenthsOf(looks: Look[], messages: number): number[] {
+  const sums = Array.from({ length: 10 }, () => 0);
+  for (const { before, ms } of looks) {
+    const tenth = Math.min(9, Math.floor((before * 10) / messages));
+    sums[tenth] = (sums[tenth] ?? 0) + ms;
   }
-  return sums.map((sum) => (sum.messages === 0 ? 0 : (sum.ms * 1000) / sum.messages));
+  return sums.map((ms) => (ms * 10_000) / messages);
 }
