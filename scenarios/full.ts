@@ -1,4 +1,5 @@
 import { broken, packages } from "./stories/buildtest.ts";
+import { canary } from "./stories/canary.ts";
 import { documents } from "./stories/documents.ts";
 import { firstTry, neverGreen, repaired } from "./stories/generate.ts";
 import { killed } from "./stories/killed.ts";
@@ -15,6 +16,7 @@ export const full: Story[] = [
   repaired,
   neverGreen,
   ...violations,
+  canary,
   twice,
   killed,
 ];

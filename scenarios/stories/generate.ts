@@ -7,11 +7,7 @@ export const firstTry: Story = {
   name: "code that is green at the first try",
   needsSandbox: true,
   async walk(stage) {
-    const all = await askThrough(stage, {
-      intent: "code.generate",
-      message: "Write slugify(text) in slugify.js: lower-case words joined by single dashes, accents folded.",
-      workspace: { "package.json": esm, "slugify.test.js": slugifyTest },
-    });
+    const all = await askThrough(stage, slugify);
     const { trace } = all;
     must(trace.answer?.verdict === "pass", `it is green: ${trace.failure?.message ?? trace.answer?.text}`);
     must(trace.answer.replay, "the answer says that it is a replay");
@@ -86,3 +82,10 @@ import { parseDuration } from "./duration.js";
 test("reads one unit", () => assert.strictEqual(parseDuration("90s"), 90_000));
 test("adds units: 1h30m", () => assert.strictEqual(parseDuration("1h30m"), 5_400_000));
 `;
+
+/** A wish that is recorded to be green at the first try. */
+export const slugify = {
+  intent: "code.generate" as const,
+  message: "Write slugify(text) in slugify.js: lower-case words joined by single dashes, accents folded.",
+  workspace: { "package.json": esm, "slugify.test.js": slugifyTest },
+};

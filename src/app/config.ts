@@ -68,7 +68,7 @@ export type Config = {
     baseUrl: string | null;
     name: string | null;
     apiKey: string | null;
-    cassette: string | null;
+    cassettes: string[]; // the first brings an agent, the others are there for agents that are registered
     timeoutMs: number;
   };
   sandbox: {
@@ -116,7 +116,7 @@ export function readConfig(environment: Record<string, string | undefined> = env
       baseUrl: env.MODEL_BASE_URL,
       name: env.MODEL_NAME,
       apiKey: env.MODEL_API_KEY,
-      cassette: env.MODEL_CASSETTE && resolve(env.MODEL_CASSETTE),
+      cassettes: (env.MODEL_CASSETTE ?? "").split(",").flatMap((path) => (path.trim() ? [resolve(path.trim())] : [])),
       timeoutMs: env.MODEL_TIMEOUT_MS,
     },
     sandbox: {
@@ -165,7 +165,7 @@ export function childEnvironment(config: Config, rest: Record<string, string>): 
     MODEL_NAME: model.name ?? "",
     MODEL_API_KEY: model.apiKey ?? "",
     MODEL_TIMEOUT_MS: String(model.timeoutMs),
-    MODEL_CASSETTE: model.cassette ?? "",
+    MODEL_CASSETTE: model.cassettes.join(","),
     SANDBOX_TOKEN: sandbox.token ?? "",
     LOG_LEVEL: config.logLevel,
     ...rest,

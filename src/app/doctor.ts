@@ -79,7 +79,7 @@ async function fileFindings({ configDir }: Config): Promise<Finding[]> {
 }
 
 function modelFinding({ model }: Config): Finding {
-  const name = model.name ?? model.cassette;
+  const name = model.name ?? (model.cassettes.join(", ") || null);
   if (name) return finding("model", true, name, "");
   const remedy = "code.generate needs one: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE (.env.example)";
   return { what: "model", state: "optional", found: "none", remedy };

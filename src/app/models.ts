@@ -10,14 +10,17 @@ export async function openModels({ model }: Config): Promise<ModelSet> {
     const { name, baseUrl, apiKey, timeoutMs } = model;
     models.push(openaiModel({ name, baseUrl, model: name, apiKey, timeoutMs }));
   }
-  if (model.cassette) {
+  if (model.cassettes.length > 0) {
     const { openCassette } = await import("../llm/cassette.ts");
-    models.push(await openCassette(model.cassette));
+    for (const path of model.cassettes) models.push(await openCassette(path));
   }
   return new Map(models.map((one) => [one.name, one]));
 }
 
-/** The agents this configuration brings: the builder of this repository, and one for each model. */
+/**
+ * The agents this configuration brings: the builder of this repository, one for the model that is configured and one for
+ * the first recording. Other recordings are models that somebody may register an agent with.
+ */
 export function agentsOf(models: ModelSet, version: string, capacity: number): AgentSpec[] {
   const builder = AgentSpec.parse({
     id: "builder",
@@ -26,7 +29,9 @@ export function agentsOf(models: ModelSet, version: string, capacity: number): A
     reach: { kind: "builtin", role: "buildtest.run" },
     capacity,
   });
-  const coders = [...models.values()].map(({ name, provider }) =>
+  const [recorded] = [...models.values()].filter(({ provider }) => provider === "cassette");
+  const brought = [...models.values()].filter((one) => one.provider !== "cassette" || one === recorded);
+  const coders = brought.map(({ name, provider }) =>
     AgentSpec.parse({
       id: slug(`${provider === "cassette" ? "replay" : "coder"}-${name}`),
       version,

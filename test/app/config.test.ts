@@ -13,7 +13,7 @@ describe("the configuration", () => {
       databaseUrl: null,
       adminToken: null,
       requireAdminForNonGet: false,
-      model: { baseUrl: null, cassette: null },
+      model: { baseUrl: null, cassettes: [] },
     });
   });
 

@@ -76,7 +76,7 @@ function ownConfig(home: Config, dataDir: string): Config {
       ...home.model,
       baseUrl: null,
       name: null,
-      cassette: join(packageRoot, "scenarios/cassettes/generate.json"),
+      cassettes: ["generate.json", "careless.json"].map((name) => join(packageRoot, "scenarios/cassettes", name)),
     },
   };
 }
