@@ -91,29 +91,44 @@ export async function handOverCanaries(tx: Sql, from: AgentRef, to: AgentRef): P
       and (id, version) <> (${to.agent_id}, ${to.agent_version})`;
 }
 
-/** Says that these agents are alive. Answers how many of them are registered. */
-export async function heard(sql: Sql, agents: AgentRef[]): Promise<number> {
-  const rows = await sql`
-    update registry_agents
+/**
+ * Says that these agents are alive. Rows that somebody else is changing are passed over: the next heartbeat comes soon,
+ * and workers that say the same at the same moment never wait for each other.
+ */
+export async function heard(sql: Sql, agents: AgentRef[]): Promise<void> {
+  await sql`
+    with free as (
+      select id, version
+      from registry_agents
+      where (id, version) in (select r ->> 'agent_id', r ->> 'agent_version'
+                              from jsonb_array_elements(${jsonText(agents)}::text::jsonb) r)
+      for update skip locked
+    )
+    update registry_agents a
     set heartbeat_at = bus_now()
-    where (id, version) in (select r ->> 'agent_id', r ->> 'agent_version'
-                            from jsonb_array_elements(${jsonText(agents)}::text::jsonb) r)
-    returning 1`;
-  return rows.length;
+    from free
+    where (a.id, a.version) = (free.id, free.version)`;
 }
 
 /**
  * Says that the agents somebody registered which this worker can reach are alive: builtin ones whose role it plays,
- * models it has, and, when it plays codegen.generate, models at an address of their own.
+ * models it has, and, when it plays codegen.generate, models at an address of their own. Passes over rows like `heard`.
  */
 export async function heardAround(sql: Sql, { roles, models }: { roles: string[]; models: string[] }): Promise<void> {
   await sql`
-    update registry_agents
+    with free as (
+      select id, version
+      from registry_agents
+      where origin = 'api'
+        and ((reach = 'builtin' and settings ->> 'role' = any (${roles}))
+          or (reach = 'openai' and settings ->> 'model' = any (${models}))
+          or (reach = 'openai' and settings ->> 'base_url' is not null and 'codegen.generate' = any (${roles})))
+      for update skip locked
+    )
+    update registry_agents a
     set heartbeat_at = bus_now()
-    where origin = 'api'
-      and ((reach = 'builtin' and settings ->> 'role' = any (${roles}))
-        or (reach = 'openai' and settings ->> 'model' = any (${models}))
-        or (reach = 'openai' and settings ->> 'base_url' is not null and 'codegen.generate' = any (${roles})))`;
+    from free
+    where (a.id, a.version) = (free.id, free.version)`;
 }
 
 /** One agent in one version; null when it is not registered. */
@@ -139,9 +154,16 @@ export async function allAgents(sql: Sql): Promise<Agent[]> {
  */
 export async function dueProbes(sql: Sql, everyMs: number): Promise<(AgentRef & { url: string })[]> {
   return sql<(AgentRef & { url: string })[]>`
-    update registry_agents
+    with due as (
+      select id, version
+      from registry_agents
+      where settings ->> 'probe' is not null and enabled
+        and (probed_at is null or probed_at <= bus_now() - ${everyMs} * interval '1 millisecond')
+      for update skip locked
+    )
+    update registry_agents a
     set probed_at = bus_now()
-    where settings ->> 'probe' is not null and enabled
-      and (probed_at is null or probed_at <= bus_now() - ${everyMs} * interval '1 millisecond')
-    returning id as agent_id, version as agent_version, settings ->> 'probe' as url`;
+    from due
+    where (a.id, a.version) = (due.id, due.version)
+    returning a.id as agent_id, a.version as agent_version, a.settings ->> 'probe' as url`;
 }

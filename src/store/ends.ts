@@ -33,18 +33,30 @@ export async function aloneInSweep(tx: Sql): Promise<boolean> {
 /**
  * Up to `limit` decisions whose work has ended, locked until the transaction ends: the trace has, or another agent was
  * asked after this one failed. Somebody else's locked ones are passed over.
+ *
+ * Looked at are the oldest open ones, which mostly end first, and every second another sixteenth of all, so that those
+ * that wait for a person hide nobody for long and a look costs the same whatever waits.
  */
 export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
   return tx<Ended[]>`
+    with looked as (
+      (select id from registry_decisions where ended_at is null order by id limit ${limit})
+      union
+      (select id from registry_decisions
+       where ended_at is null and id % 16 = extract(epoch from bus_now())::bigint % 16
+       order by id desc
+       limit 4 * ${limit})
+    )
     select d.id, d.trace_id, d.tenant, d.intent, d.service_role, d.agent_id, d.agent_version, d.canary,
            d.fallback_of, d.shadow_of, d.at,
-           coalesce(f.at, e.ended_at) as ended_at,
-           case when f.id is null then e.answer end as answer,
-           case when f.id is null then e.failure else f.record -> 'fallback' -> 'failure' end as failure,
+           coalesce(f.at, t.ended_at) as ended_at,
+           case when f.id is null then t.answer end as answer,
+           case when f.id is null then t.failure else f.record -> 'fallback' -> 'failure' end as failure,
            spent.tokens, spent.cost_usd
-    from registry_decisions d
+    from looked
+    join registry_decisions d on d.id = looked.id
     left join registry_decisions f on f.fallback_of = d.id
-    left join bus_trace_ends e on e.root_id = d.root_id
+    left join bus_traces t on t.root_id = d.root_id and t.trace_id = d.trace_id
     cross join lateral (
       select sum(case when jsonb_typeof(e.result #> '{tokens,input}') = 'number'
                        and jsonb_typeof(e.result #> '{tokens,output}') = 'number'
@@ -55,7 +67,7 @@ export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
       join bus_ends e on e.message_id = m.id
       where m.trace_id = d.trace_id and m.assignment ->> 'agent_id' = d.agent_id and m.assignment ->> 'agent_version' = d.agent_version
     ) spent
-    where d.ended_at is null and (e.root_id is not null or f.id is not null)
+    where d.ended_at is null and (t.ended_at is not null or f.id is not null)
     order by d.id
     limit ${limit}
     for update of d skip locked`;

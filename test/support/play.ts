@@ -13,6 +13,7 @@ import { fallbackFor } from "../../src/rules/fallback.ts";
 import { execute } from "../../src/services/executor/execute.ts";
 import { decideBy } from "../../src/services/orchestrator/decide.ts";
 import { shadow } from "../../src/services/orchestrator/shadow.ts";
+import { heardAround } from "../../src/store/agents.ts";
 import { decisionsIn } from "../../src/store/decisions.ts";
 import { eventsOf } from "../../src/store/events.ts";
 import { traceOf } from "../../src/store/traces.ts";
@@ -51,7 +52,7 @@ export async function openPlay(
   return {
     async ask(work: Partial<Work> = {}, { key = randomUUID(), tenant = "local" } = {}) {
       const traceId = randomUUID();
-      await world.sql`update registry_agents set heartbeat_at = bus_now()`; // a slow machine makes nobody silent
+      await heardAround(world.sql, { roles: ["play.work"], models: [] }); // a slow machine makes nobody silent
       await publish(world.sql, {
         to: "orchestrator.decide",
         tenant,

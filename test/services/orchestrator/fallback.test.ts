@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { OrchestratorPolicy } from "../../../src/contracts/choice.ts";
 import { countEnds } from "../../../src/ops/ends.ts";
-import { register } from "../../../src/store/agents.ts";
+import { putAgent as register } from "../../../src/store/agents.ts";
 import { standings } from "../../../src/store/standings.ts";
 import { shipped, steady } from "../../support/agents.ts";
 import { type Behaviour, openPlay, player } from "../../support/play.ts";

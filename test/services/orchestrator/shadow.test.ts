@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { countEnds } from "../../../src/ops/ends.ts";
 import { compareShadows } from "../../../src/ops/shadows.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
-import { register } from "../../../src/store/agents.ts";
+import { putAgent as register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
 import { shipped, steady } from "../../support/agents.ts";
 import { type Behaviour, ended, openPlay, player } from "../../support/play.ts";
