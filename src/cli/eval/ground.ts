@@ -27,7 +27,7 @@ export async function openGround(recording: string | object): Promise<Ground> {
       port: 0,
       adminToken: null,
       requireAdminForNonGet: false,
-      model: { ...home.model, baseUrl: null, name: null, cassette },
+      model: { ...home.model, baseUrl: null, name: null, cassettes: [cassette] },
     },
     (text) => note(paint("dim", text)),
   );
