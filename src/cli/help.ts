@@ -10,5 +10,6 @@ Exit codes: 0 carried out, whatever the command's own end, 2 the request is wron
 export const kitHelp = `
 Exit codes: 0 all were contained, 1 one was not, 69 a part could not be run (no kit, no sandbox), 78 wrong configuration.`;
 
+/** What `dagent bench …` and `dagent eval …` say besides their options. */
 export const measuredHelp =
   "\nExit codes: 0 it was measured (the goals say whether it is enough), 1 it could not be, 2 wrong usage.";

@@ -1,4 +1,4 @@
-import type { AgentStats, Standing } from "../contracts/agent.ts";
+import type { Standing } from "../contracts/agent.ts";
 import type { Memory } from "../contracts/choice.ts";
 import { type Belief, believe, fade, type Tally } from "./beta.ts";
 
@@ -17,28 +17,48 @@ const mostBorrowed = 8;
  * is Beta(1, 1).
  */
 export function beliefsOf(agents: Standing[], asked: Asked): Belief[] {
-  const at = Date.parse(asked.at);
-  const turns = latestTurns(agents);
-  const tally = ({ intent, good, bad, at: then, turn }: AgentStats): Tally => {
-    const since = { seconds: (at - Date.parse(then)) / 1000, calls: (turns.get(intent) ?? turn) - turn };
-    const left = fade(since, asked.memory);
-    return { good: good * left, bad: bad * left };
-  };
-  const own = agents.map(({ stats }) => sum(stats.filter(({ intent }) => intent === asked.intent).map(tally)));
-  const all = agents.map(({ stats }) => sum(stats.map(tally)));
-  const common = commonMean(own);
-  const family = new Map<string, Tally>();
-  agents.forEach(({ id }, n) => {
-    family.set(id, sum([family.get(id) ?? nothing, all[n] ?? nothing]));
+  const tallies = talliesOf(agents, asked);
+  const common = commonMean(tallies);
+  const families = new Map<string, Tally>();
+  tallies.forEach(({ all }, n) => {
+    const id = agents[n]?.id ?? "";
+    const known = families.get(id);
+    families.set(id, known ? { good: known.good + all.good, bad: known.bad + all.bad } : all);
   });
-  return agents.map(({ id }, n) => {
-    const mine = own[n] ?? nothing;
-    const kin = family.get(id) ?? nothing;
-    const elsewhere = { good: Math.max(0, kin.good - mine.good), bad: Math.max(0, kin.bad - mine.bad) };
+  return tallies.map(({ own }, n) => {
+    const family = families.get(agents[n]?.id ?? "") ?? own;
+    const elsewhere = { good: Math.max(0, family.good - own.good), bad: Math.max(0, family.bad - own.bad) };
     const calls = elsewhere.good + elsewhere.bad;
-    const mean = believe(elsewhere, { mean: common, strength: 2 }).mean;
-    return believe(mine, { mean, strength: 2 + (mostBorrowed * calls) / (calls + 20) });
+    const { mean } = believe(elsewhere, { mean: common, strength: 2 });
+    return believe(own, { mean, strength: 2 + (mostBorrowed * calls) / (calls + 20) });
   });
+}
+
+/** The ends of an agent that are remembered by now: of the intent asked for, and of all. */
+type Tallies = { own: Tally; all: Tally };
+
+function talliesOf(agents: Standing[], { intent, at, memory }: Asked): Tallies[] {
+  const now = secondsOf(at);
+  const turns = latestTurns(agents);
+  return agents.map(({ stats }) => {
+    let own = nothing;
+    const all = { good: 0, bad: 0 };
+    for (const known of stats) {
+      const calls = (turns.get(known.intent) ?? known.turn) - known.turn;
+      const left = fade({ seconds: now - secondsOf(known.at), calls }, memory);
+      const tally = { good: known.good * left, bad: known.bad * left };
+      if (known.intent === intent) own = tally;
+      all.good += tally.good;
+      all.bad += tally.bad;
+    }
+    return { own, all };
+  });
+}
+
+/** Whole seconds of a time in UTC. As Date.parse, three times as fast: a choice among many reads thousands. */
+function secondsOf(at: string): number {
+  const two = (from: number) => 10 * at.charCodeAt(from) + at.charCodeAt(from + 1) - 11 * 48;
+  return Date.UTC(100 * two(0) + two(2), two(5) - 1, two(8), two(11), two(14), two(17)) / 1000;
 }
 
 /** How many ends of each intent were counted by now: whoever was counted last knows. */
@@ -52,24 +72,15 @@ function latestTurns(agents: Standing[]): Map<string, number> {
 
 const nothing: Tally = { good: 0, bad: 0 };
 
-function sum(tallies: Tally[]): Tally {
-  let [good, bad] = [0, 0];
-  for (const tally of tallies) {
-    good += tally.good;
-    bad += tally.bad;
-  }
-  return { good, bad };
-}
-
 /** The mean of what agents are like, one half among them: an agent with ten calls weighs half of one with a thousand. */
-function commonMean(tallies: Tally[]): number {
+function commonMean(tallies: Tallies[]): number {
   let [weight, weighed] = [2, 1];
-  for (const { good, bad } of tallies) {
-    const calls = good + bad;
+  for (const { own } of tallies) {
+    const calls = own.good + own.bad;
     if (calls === 0) continue;
     const share = calls / (calls + 10);
     weight += share;
-    weighed += (share * good) / calls;
+    weighed += (share * own.good) / calls;
   }
   return weighed / weight;
 }

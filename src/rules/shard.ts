@@ -9,6 +9,8 @@ export function shardOf(key: string, shards: number): number {
 /** FNV-1a of the UTF-8 bytes of `text`: 0..2^32-1. Not for secrets. */
 export function fnv1a(text: string): number {
   let hash = 2166136261;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 16777619);
+  for (const byte of encoder.encode(text)) hash = Math.imul(hash ^ byte, 16777619);
   return hash >>> 0;
 }
+
+const encoder = new TextEncoder();

@@ -3,40 +3,69 @@ import type { ChoiceRule, Weights } from "../contracts/choice.ts";
 import type { DecisionInputs } from "../contracts/decision.ts";
 import type { Belief } from "./beta.ts";
 
-/** One part of a score: what it is worth, and the words for it. */
-export type Term = { name: string; share: number; reason: string };
+/** What is the same for everybody in one choice. */
+export type Scale = {
+  inputs: DecisionInputs;
+  shares: Weights; // of a score of 1
+  latency_ms: number | null; // the mean of what is known, for those of whom it is not; null: of nobody
+};
 
-/** What is known about the others, for what is not known about one. */
-export type Peers = { latency_ms: number | null };
+/** Each term's share of a score. 'curiosity' is what success could be beyond what is known. */
+export type Terms = Weights & { curiosity: number };
+
+/** The scale of a choice. */
+export function scaleOf(inputs: DecisionInputs): Scale {
+  const { success, latency, load, price, circuit, fit, affinity } = inputs.rule.weights;
+  const whole = success + latency + load + price + circuit + fit + affinity || 1;
+  const shares = {
+    success: success / whole,
+    latency: latency / whole,
+    load: load / whole,
+    price: price / whole,
+    circuit: circuit / whole,
+    fit: fit / whole,
+    affinity: affinity / whole,
+  };
+  return { inputs, shares, latency_ms: meanLatency(inputs) };
+}
 
 /**
- * What speaks for an agent, a term for each weight that is not nothing, and 'curiosity' beside success. Each value is
- * 0..1 and does not depend on who else is there (but for a latency that nobody has seen yet), so one agent more or less
- * changes nobody's score. The shares sum to at most 1.
+ * What speaks for an agent. Each value is 0..1 and does not depend on who else is there (but for a latency that is not
+ * known yet), so one agent more or less changes nobody's score; its weight makes it a share. They sum to 0..1.
  */
-export function termsOf(
-  agent: Standing,
-  belief: Belief,
-  { inputs, peers }: { inputs: DecisionInputs; peers: Peers },
-): Term[] {
-  const { rule } = inputs;
-  const { weights } = rule;
-  const whole = Object.values(weights).reduce((sum, weight) => sum + weight, 0) || 1;
-  const terms: Term[] = [];
-  const add = (name: keyof Weights | "curiosity", weight: number, [value, words]: readonly [number, string]) => {
-    if (weight === 0) return;
-    const share = (weight / whole) * value;
-    terms.push({ name, share, reason: `+${two(share)} ${words}` });
+export function termsOf(agent: Standing, belief: Belief, scale: Scale): Terms {
+  const { inputs, shares } = scale;
+  return {
+    success: shares.success * belief.mean,
+    curiosity: shares.success * curiosity(belief, inputs),
+    latency: shares.latency * promptness(latencyOf(agent, scale), inputs),
+    load: shares.load * (agent.capacity / (agent.capacity + agent.in_flight)),
+    price: shares.price * cheapness(agent, inputs),
+    circuit: shares.circuit * (agent.circuit?.state === "half_open" ? 0.25 : 1),
+    fit: shares.fit * fitness(agent, inputs),
+    affinity: shares.affinity * affinity(agent, inputs),
   };
-  add("success", weights.success, [belief.mean, successWords(belief)]);
-  if (rule.exploration.optimism > 0) add("curiosity", weights.success, curiosity(belief, rule));
-  add("latency", weights.latency, latency(agent, inputs, peers));
-  add("load", weights.load, load(agent));
-  add("price", weights.price, price(agent, rule));
-  add("circuit", weights.circuit, circuit(agent));
-  add("fit", weights.fit, fitness(agent, inputs));
-  add("affinity", weights.affinity, affinity(agent, inputs));
-  return terms;
+}
+
+/** The terms in words, those that have a weight. */
+export function reasonsOf(agent: Standing, belief: Belief, { terms, scale }: { terms: Terms; scale: Scale }): string[] {
+  const { inputs, shares } = scale;
+  const reasons: string[] = [];
+  if (shares.success > 0) {
+    reasons.push(`${plus(terms.success)} success ${successWords(belief)}`);
+    const most = two(belief.mean + curiosity(belief, inputs));
+    if (inputs.rule.exploration.optimism > 0)
+      reasons.push(`${plus(terms.curiosity)} curiosity: it could be as good as ${most}`);
+  }
+  if (shares.latency > 0) reasons.push(`${plus(terms.latency)} latency ${latencyWords(agent, scale)}`);
+  if (shares.load > 0) {
+    reasons.push(`${plus(terms.load)} load: ${agent.in_flight} in hand, ${agent.capacity} at a time`);
+  }
+  if (shares.price > 0) reasons.push(`${plus(terms.price)} price: ${priceWords(agent, inputs)}`);
+  if (shares.circuit > 0) reasons.push(`${plus(terms.circuit)} circuit ${circuitWords(agent)}`);
+  if (shares.fit > 0) reasons.push(`${plus(terms.fit)} fit: ${fitWords(agent, inputs)}`);
+  if (shares.affinity > 0) reasons.push(`${plus(terms.affinity)} affinity: ${affinityWords(agent, inputs)}`);
+  return reasons;
 }
 
 /** What a call is expected to cost, USD. */
@@ -49,55 +78,88 @@ export function priceOf(
 
 function successWords({ mean, sd, calls }: Belief): string {
   const stands = calls < 0.5 ? "assumed: nothing has ended here yet" : `over ${Math.round(calls)} attempts`;
-  return `success ${two(mean)} ± ${two(sd)} ${stands}`;
+  return `${two(mean)} ± ${two(sd)} ${stands}`;
 }
 
-function curiosity({ mean, sd }: Belief, { exploration: { optimism } }: ChoiceRule): [number, string] {
-  const more = Math.min(optimism * sd, 1 - mean);
-  return [more, `curiosity: it could be as good as ${two(mean + more)}`];
+function curiosity({ mean, sd }: Belief, { rule }: DecisionInputs): number {
+  return Math.min(rule.exploration.optimism * sd, 1 - mean);
 }
 
-function latency({ stats }: Standing, { intent, rule }: DecisionInputs, peers: Peers): [number, string] {
-  const known = stats.find((one) => one.intent === intent)?.latency_ms ?? null;
-  const assumed = known ?? peers.latency_ms;
-  if (assumed === null) return [0.5, "latency not known of anybody yet"];
-  const value = rule.latency_half_ms / (rule.latency_half_ms + assumed);
-  return [value, `latency ${seconds(assumed)}${known === null ? " assumed: that of the others" : ""}`];
+function latencyOf(agent: Standing, { inputs, latency_ms }: Scale): number | null {
+  return ownLatency(agent, inputs) ?? latency_ms;
 }
 
-function load({ in_flight, capacity }: Standing): [number, string] {
-  return [capacity / (capacity + in_flight), `load: ${in_flight} in hand, ${capacity} at a time`];
+function ownLatency({ stats }: Standing, inputs: DecisionInputs): number | null {
+  for (const { intent, latency_ms } of stats) if (intent === inputs.intent) return latency_ms;
+  return null;
 }
 
-function price(agent: Standing, rule: ChoiceRule): [number, string] {
+function promptness(latencyMs: number | null, { rule }: DecisionInputs): number {
+  return latencyMs === null ? 0.5 : rule.latency_half_ms / (rule.latency_half_ms + latencyMs);
+}
+
+function latencyWords(agent: Standing, scale: Scale): string {
+  const latencyMs = latencyOf(agent, scale);
+  if (latencyMs === null) return "not known of anybody yet";
+  return ownLatency(agent, scale.inputs) === null
+    ? `${seconds(latencyMs)} assumed: that of the others`
+    : seconds(latencyMs);
+}
+
+function cheapness(agent: Standing, { rule }: DecisionInputs): number {
+  return rule.price_half_usd / (rule.price_half_usd + priceOf(agent, rule));
+}
+
+function priceWords(agent: Standing, { rule }: DecisionInputs): string {
   const usd = priceOf(agent, rule);
-  return [rule.price_half_usd / (rule.price_half_usd + usd), usd === 0 ? "price: free" : `price: ${usd} USD a call`];
+  return usd === 0 ? "free" : `${usd} USD a call`;
 }
 
-function circuit({ circuit: known }: Standing): [number, string] {
-  if (known?.state === "half_open") return [0.25, `circuit half open on ${known.key}: on trial`];
-  return [1, "circuit closed"];
+function circuitWords({ circuit }: Standing): string {
+  return circuit?.state === "half_open" ? `half open on ${circuit.key}: on trial` : "closed";
 }
 
-function fitness({ languages }: Standing, { language }: DecisionInputs): [number, string] {
-  if (language === null) return [1, "fit: no language was asked for"];
-  if (languages.includes(language)) return [1, `fit: made for ${language}`];
-  return [0.5, "fit: takes any language"];
+function fitness({ languages }: Standing, { language }: DecisionInputs): number {
+  return language === null || languages.includes(language) ? 1 : 0.5;
 }
 
-function affinity({ id, tenants }: Standing, { tenant, rule }: DecisionInputs): [number, string] {
-  if (rule.prefer.includes(id)) return [1, "affinity: preferred by the policy"];
-  if (tenants.length > 0) return [1, `affinity: kept for ${tenant}`];
-  return [0, "affinity: neither preferred nor kept for the tenant"];
+function fitWords({ languages }: Standing, { language }: DecisionInputs): string {
+  if (language === null) return "no language was asked for";
+  return languages.includes(language) ? `made for ${language}` : "takes any language";
+}
+
+function affinity({ id, tenants }: Standing, { rule }: DecisionInputs): number {
+  return rule.prefer.includes(id) || tenants.length > 0 ? 1 : 0;
+}
+
+function affinityWords({ id, tenants }: Standing, { tenant, rule }: DecisionInputs): string {
+  if (rule.prefer.includes(id)) return "preferred by the policy";
+  return tenants.length > 0 ? `kept for ${tenant}` : "neither preferred nor kept for the tenant";
+}
+
+function meanLatency(inputs: DecisionInputs): number | null {
+  let [sum, count] = [0, 0];
+  for (const agent of inputs.agents) {
+    const known = ownLatency(agent, inputs);
+    if (known === null) continue;
+    sum += known;
+    count += 1;
+  }
+  return count === 0 ? null : sum / count;
 }
 
 function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  const tenths = Math.round(ms / 100);
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.floor(tenths / 10)}.${tenths % 10} s`;
+}
+
+function plus(share: number): string {
+  return `+${two(share)}`;
 }
 
 const hundredths = Array.from({ length: 101 }, (_, n) => (n / 100).toFixed(2));
 
-/** Two digits after the point; fast, because a decision says it thousands of times. */
+/** Two digits after the point; from a table, because a decision says it thousands of times. */
 function two(share: number): string {
   return hundredths[Math.round(share * 100)] ?? share.toFixed(2);
 }
