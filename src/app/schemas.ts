@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ArtifactMeta } from "../contracts/artifact.ts";
-import { ChatRequest } from "../contracts/chat.ts";
+import { ChatRequest, WorkflowRequest } from "../contracts/chat.ts";
 import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { BuildTestReport, BuildTestSummary, CodegenMetrics, EditSet } from "../contracts/code.ts";
 import { Decision } from "../contracts/decision.ts";
@@ -23,6 +23,7 @@ const shapes: Record<string, z.ZodType> = {
   "rag.query": QueryArtifact,
   "sandbox.error": SandboxError,
   "http.chat": ChatRequest,
+  "http.code-build-test": WorkflowRequest,
   "http.index": IndexRequest,
   "http.problem": Problem,
   "http.summary": Summary,

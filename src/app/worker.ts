@@ -22,6 +22,7 @@ import { connect, type Database } from "../store/database.ts";
 import { forgetDecisions } from "../store/ends.ts";
 import { tellAlone } from "../store/events.ts";
 import type { Retention } from "../store/history.ts";
+import { sweepUploads } from "../store/uploads.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { openSandboxHub } from "./hub.ts";
@@ -52,6 +53,7 @@ export async function runWorker(
 
   const yesterday = new Date(Date.now() - 86_400_000);
   await sweepDrafts(config.artifactsBase, yesterday);
+  await sweepUploads(config.artifactsBase, new Date(Date.now() - 7 * 86_400_000));
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
   const agents = agentsOf(models, version, config.sandbox.slots);
   for (const agent of agents) {

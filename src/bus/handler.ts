@@ -4,6 +4,7 @@ import type { Failure } from "../contracts/failure.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
+import type { Upload } from "../contracts/upload.ts";
 import type { Database } from "../store/database.ts";
 
 /** A message that follows from this one. What is not given is inherited. */
@@ -47,6 +48,8 @@ export type Tools = {
     run: SandboxRun;
     commandsOf?: (profile: string) => { build?: string | undefined; test?: string | undefined };
   };
+  /** Opens a project that the message's tenant has uploaded. Throws `not_found`. */
+  upload(id: string): Promise<Upload>;
   /** Keeps a file with the settlement of this attempt; nothing is visible before it. */
   keep(artifact: Artifact): Promise<void>;
   /** Tells progress: one `…_status` event, written at once. */

@@ -1,6 +1,7 @@
 import { stage } from "../store/artifacts.ts";
 import { tell } from "../store/events.ts";
 import type { Taken } from "../store/leases.ts";
+import { openUpload } from "../store/uploads.ts";
 import { wake } from "../store/wake.ts";
 import type { Stop, Workshop } from "./attempt.ts";
 import type { Tools } from "./handler.ts";
@@ -22,6 +23,7 @@ export function openTools(
     get signal() {
       return stop.signal();
     },
+    upload: (id) => openUpload(shop.artifactsBase, { tenant: message.tenant, id, now: now() }),
     async keep(artifact) {
       stop.check();
       const token = `${message.token}-${message.id}`;

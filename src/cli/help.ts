@@ -13,3 +13,10 @@ Exit codes: 0 all were contained, 1 one was not, 69 a part could not be run (no 
 /** What `dagent bench …` and `dagent eval …` say besides their options. */
 export const measuredHelp =
   "\nExit codes: 0 it was measured (the goals say whether it is enough), 1 it could not be, 2 wrong usage.";
+
+/** What `dagent run --help` says besides its options. */
+export const runHelp = `
+Sends what git tracks and what is new and not ignored. A system is started for it when none runs; nothing of it can
+reach the network or this machine's files.
+
+Exit codes: 0 green, 1 red or ended by a limit, 2 nothing to test or a patch that does not apply, 69 no sandbox here.`;

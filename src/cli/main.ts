@@ -6,7 +6,7 @@ import { exitCodeOf, exitCodes } from "../app/child.ts";
 import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
 import { agentExamples, agentFields } from "./fields.ts";
-import { execHelp, kitHelp, measuredHelp } from "./help.ts";
+import { execHelp, kitHelp, measuredHelp, runHelp } from "./help.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
@@ -71,6 +71,17 @@ sandbox
 command("migrate", "bring the database to the newest schema").action(async (options) => {
   await (await import("./commands/migrate.ts")).migrateDatabase(options);
 });
+command("run", "build and test a local project in the sandbox; the exit code is the verdict")
+  .argument("[path]", "its folder", ".")
+  .option("--build <command>", "how it is built; default: found from its files")
+  .option("--test <command>", "how it is tested; default: found from its files")
+  .option("--patch <file>", "a diff to apply first, as `git diff --binary` writes it; - is standard input")
+  .option("--language <language>", "node, python, shell or a profile of yours; default: found from its files")
+  .option("--timeout <seconds>", "for all of it; never more than sandbox_limits.json allows")
+  .addHelpText("after", runHelp)
+  .action(async (path: string, options) => {
+    await (await import("./commands/run.ts")).run(path, options);
+  });
 command("chat", "ask, and watch the answer come about")
   .argument("[message...]", "what you want; may be left out with --dir")
   .option("-c, --collection <name>", "of documents to look in")

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { ChatRequest } from "../contracts/chat.ts";
+import type { ChatRequest, WorkflowRequest } from "../contracts/chat.ts";
+import { GateView } from "../contracts/code.ts";
 import {
   Accepted,
   ArtifactList,
@@ -36,8 +37,10 @@ import {
   AgentView,
   type PromoteRequest,
 } from "../contracts/registry.ts";
+import { UploadView } from "../contracts/upload.ts";
 import { type FollowOptions, follow, type News } from "./follow.ts";
 import { ask, type Call, type Door, read } from "./request.ts";
+import { type TarFile, tarOf } from "./tar.ts";
 
 /** How a request is sent: its key, its place in the caller's own trace, and when to give up. */
 export type Sending = { idempotencyKey?: string; traceparent?: string; signal?: AbortSignal };
@@ -51,6 +54,11 @@ export type File = { content: Uint8Array; contentType: string; sha256: string };
  */
 export type Client = {
   chat(request: z.input<typeof ChatRequest>, sending?: Sending): Promise<Accepted>;
+  /** Uploads a project, piece by piece. What it answers is named in `upload` of a request. */
+  upload(files: AsyncIterable<TarFile>): Promise<UploadView>;
+  buildTest(request: z.input<typeof WorkflowRequest>, sending?: Sending): Promise<Accepted>;
+  /** Builds, tests and waits. Throws `tests_failed` with the failing tests in its details when it is red. */
+  gate(request: z.input<typeof WorkflowRequest>, sending?: Sending): Promise<GateView>;
   index(request: z.input<typeof IndexRequest>, sending?: Sending): Promise<Accepted>;
   trace(traceId: string): Promise<TraceAnswer>;
   traces(query?: TracesQuery): Promise<TraceList>;
@@ -93,6 +101,17 @@ export function openClient(door: Door): Client {
 
   return {
     chat: (body, sending) => json(Accepted, { method: "POST", path: "/api/chat", body, ...sent(sending) }),
+    upload: (files) =>
+      json(UploadView, {
+        method: "POST",
+        path: "/api/workspaces",
+        stream: tarOf(files),
+        headers: { "content-type": "application/x-tar" },
+      }),
+    buildTest: (body, sending) =>
+      json(Accepted, { method: "POST", path: "/api/workflows/code-build-test", body, ...sent(sending) }),
+    gate: (body, sending) =>
+      json(GateView, { method: "POST", path: "/api/workflows/code-build-test?enforce=true", body, ...sent(sending) }),
     index: (body, sending) => json(Accepted, { method: "POST", path: "/api/rag/index", body, ...sent(sending) }),
     trace: (traceId) => json(TraceAnswer, { path: `/api/traces/${encodeURIComponent(traceId)}` }),
     traces: (query = {}) => json(TraceList, { path: `/api/traces${queryOf(query)}` }),

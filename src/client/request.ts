@@ -14,13 +14,17 @@ export type Call = {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   body?: unknown;
+  stream?: AsyncIterable<Uint8Array>; // a body that is sent as it comes
   headers?: Record<string, string>;
   signal?: AbortSignal;
 };
 
 /** One request. Throws a Failure with the code of the problem when it is answered with one. */
-export async function ask(door: Door, { method = "GET", path, body, headers = {}, signal }: Call): Promise<Response> {
-  const init: RequestInit = {
+export async function ask(
+  door: Door,
+  { method = "GET", path, body, stream, headers = {}, signal }: Call,
+): Promise<Response> {
+  const init: RequestInit & { duplex?: "half" } = {
     method,
     headers: {
       ...(door.token !== undefined && { authorization: `Bearer ${door.token}` }),
@@ -30,6 +34,7 @@ export async function ask(door: Door, { method = "GET", path, body, headers = {}
       ...headers,
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(stream && { body: ReadableStream.from(stream), duplex: "half" as const }),
     ...(signal && { signal }),
   };
   const answer = await fetch(new URL(path, door.url), init).catch((cause) => {

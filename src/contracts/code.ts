@@ -115,3 +115,13 @@ export const BuildTestSummary = z.object({
   wall_ms: z.number().nonnegative(),
 });
 export type BuildTestSummary = z.infer<typeof BuildTestSummary>;
+
+/** 200 of the gate: all is green. When it is not, the same stands in a problem (422, `tests_failed`). */
+export const GateView = z.object({
+  trace_id: z.string(),
+  verdict: z.enum(["pass", "fail"]),
+  text: z.string(), // the verdict in words
+  tests: TestCounts.nullable(),
+  failing: z.array(FailingTest),
+});
+export type GateView = z.infer<typeof GateView>;

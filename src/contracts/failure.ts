@@ -25,6 +25,7 @@ export const failures = {
   unsupported_media_type: { status: 415, retry: false, blame: "caller" },
   idempotency_conflict: { status: 422, retry: false, blame: "caller" },
   nothing_to_test: { status: 422, retry: false, blame: "caller" },
+  tests_failed: { status: 422, retry: false, blame: "caller" },
   too_many_requests: { status: 429, retry: true, blame: "caller" },
 
   no_candidate: { status: 503, retry: true, blame: "system" },

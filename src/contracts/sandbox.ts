@@ -57,12 +57,15 @@ export const RunHead = z.strictObject({
   tenant: z.string().max(128),
   profile: z.string().max(32),
   intent: z.string().max(128).optional(),
-  files: z.array(z.strictObject({ path: WorkPath, bytes: z.number().int().min(0) })).max(20_000),
+  files: z.array(z.strictObject({ path: WorkPath, bytes: z.number().int().min(0) })).max(50_000),
   steps: z.array(RunStep).min(1).max(16),
   collect: z.array(WorkPath).max(64),
   limits: LimitsWish.optional(),
 });
 export type RunHead = z.infer<typeof RunHead>;
+
+/** A file whose bytes are not in memory: they are read when they are sent, and again when another worker is asked. */
+export type FileSource = { bytes: number; open(): AsyncIterable<Uint8Array> };
 
 /** One run asked of a sandbox: files in, commands one after the other in one box, files out. */
 export type RunRequest = {
@@ -70,7 +73,7 @@ export type RunRequest = {
   tenant: string;
   profile: string; // a profile of configs/sandbox_limits.json: 'node', 'python', 'shell'
   intent?: string; // of the message: its own limits may stand in that file
-  files: Record<string, Uint8Array>; // path in the work folder to bytes; what begins with #! may be run
+  files: Record<string, Uint8Array | FileSource>; // path in the work folder to bytes; what begins with #! may be run
   steps: { name: string; argv: string[] }[]; // a step that ends red ends the run
   collect: string[]; // paths or folders in the work folder to bring back
   limits?: LimitsWish; // may only lower what the profile gives

@@ -1,6 +1,6 @@
 import { z } from "zod";
-
 import { Command, LimitsWish, ProfileName } from "./limits.ts";
+import { UploadId } from "./upload.ts";
 
 /** A relative path inside a workspace: no way out, no `.git`, no control characters, forward slashes. */
 export const WorkspacePath = z
@@ -53,7 +53,9 @@ export type Grounding = z.infer<typeof Grounding>;
 /** The work a request asks an agent for, as it travels from orchestrator to buildtest. */
 export const Work = z.object({
   prompt: z.string().max(20_000), // characters; empty for code.buildtest
-  workspace: Workspace,
+  workspace: Workspace, // with an upload: files that lie over it
+  upload: UploadId.nullish(), // a project that was uploaded before
+  patch: z.string().max(200_000).nullish(), // a unified diff against both, as `git diff --binary` writes it
   language: ProfileName.nullable(), // a profile of the sandbox; null: found from the files
   build: Command.nullable(), // null: found from the files, or the profile's own
   test: Command.nullable(),

@@ -22,15 +22,25 @@ export async function admit(
   tools: RouteTools,
 ): Promise<FastifyReply> {
   const { tenant } = request.identity;
-  const { traceId, fresh } = await store(request, wish, tools);
-  const links = { trace: `/api/traces/${traceId}`, artifacts: `/api/artifacts/index?trace_id=${traceId}` };
-  reply.header("x-trace-id", traceId).header("location", links.trace);
-  if (!fresh) reply.header("idempotency-replayed", "true");
+  const { traceId, fresh, links } = await letIn({ request, reply }, wish, tools);
   if (wantsStream(request)) return sendStream(reply, tools.feed.open({ traceId, tenant, after: "0" }));
 
   const known = fresh ? null : await traceOf(tools.sql, traceId, tenant);
   const accepted: Accepted = { trace_id: traceId, status: known?.status ?? "open", links };
   return reply.code(202).header("cache-control", "no-store").send(accepted);
+}
+
+/** Stores a request on the bus, and tells its trace in the headers of the answer. */
+export async function letIn(
+  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+  wish: Wish,
+  tools: RouteTools,
+) {
+  const { traceId, fresh } = await store(request, wish, tools);
+  const links = { trace: `/api/traces/${traceId}`, artifacts: `/api/artifacts/index?trace_id=${traceId}` };
+  reply.header("x-trace-id", traceId).header("location", links.trace);
+  if (!fresh) reply.header("idempotency-replayed", "true");
+  return { traceId, fresh, links };
 }
 
 async function store(request: FastifyRequest, wish: Wish, { sql, newTraceId }: RouteTools) {

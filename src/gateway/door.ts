@@ -15,10 +15,10 @@ import { traceIdIn } from "./traceparent.ts";
 export function openDoor({ bodyLimit, newTraceId, log }: DoorOptions): App {
   const app = Fastify({
     bodyLimit,
-    requestTimeout: 30_000, // to send a whole request
+    requestTimeout: 600_000, // to send a whole request, an upload too
     connectionTimeout: 60_000, // without a byte in or out: a stream's reader that stalls is let go
     return503OnClosing: false,
-    http: { requireHostHeader: false }, // we say it ourselves, as a problem
+    http: { requireHostHeader: false, headersTimeout: 30_000 }, // we say it ourselves, as a problem
     routerOptions: { maxParamLength: 1024 },
     genReqId: ({ headers: { traceparent } }) =>
       (typeof traceparent === "string" ? traceIdIn(traceparent) : null) ?? newTraceId(),

@@ -19,6 +19,8 @@ import { knowledgeRoutes } from "./routes/knowledge.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { orchestratorRoutes } from "./routes/orchestrator.ts";
 import { traceRoutes } from "./routes/traces.ts";
+import { workflowRoutes } from "./routes/workflows.ts";
+import { workspaceRoutes } from "./routes/workspaces.ts";
 import { openFeed } from "./stream.ts";
 
 export type GatewayOptions = {
@@ -76,6 +78,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const tools = { ...options, feed };
   for (const add of [
     chatRoutes,
+    workspaceRoutes,
+    workflowRoutes,
     knowledgeRoutes,
     traceRoutes,
     artifactRoutes,

@@ -1,6 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
 import type { HubFrame, Result } from "../contracts/frame.ts";
-import type { Chunk, RunHead, RunRequest, RunResult } from "../contracts/sandbox.ts";
+import type { Chunk, FileSource, RunHead, RunRequest, RunResult } from "../contracts/sandbox.ts";
 import { slices, type WireChunk } from "./chunk.ts";
 import { openCredit, openReceipt } from "./credit.ts";
 import type { Link } from "./link.ts";
@@ -62,10 +62,12 @@ export function beginRun({ number, head, request, link, worker, onOutput, signal
 
   async function sendFiles(): Promise<void> {
     for (const [index, { path }] of head.files.entries()) {
-      for (const bytes of slices(request.files[path] ?? new Uint8Array())) {
-        await credit.spend(bytes.length);
-        if (over) return;
-        link.sendChunk({ kind: "input", run: number, index, bytes });
+      for await (const piece of piecesOf(request.files[path])) {
+        for (const bytes of slices(piece)) {
+          await credit.spend(bytes.length);
+          if (over) return;
+          link.sendChunk({ kind: "input", run: number, index, bytes });
+        }
       }
     }
   }
@@ -98,7 +100,10 @@ export function beginRun({ number, head, request, link, worker, onOutput, signal
     onAccept() {
       if (accepted || over) return;
       accepted = true;
-      void sendFiles();
+      sendFiles().catch((thrown) => {
+        link.send({ type: "cancel", run: number });
+        fail(thrown);
+      });
     },
     onAck: (bytes) => credit.give(bytes),
     onChunk(chunk) {
@@ -125,6 +130,11 @@ export function beginRun({ number, head, request, link, worker, onOutput, signal
       fail(new Failure("worker_lost", `the sandbox worker ${worker} was lost: ${why}`, { worker }));
     },
   };
+}
+
+/** The bytes of a file, wherever they are. */
+function piecesOf(file: Uint8Array | FileSource = new Uint8Array()): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  return file instanceof Uint8Array ? [file] : file.open();
 }
 
 type Printed = { stdout: Buffer[][]; stderr: Buffer[][] };

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { type Hello, type HubFrame, protocolVersion, WorkerFrame } from "../contracts/frame.ts";
 import type { Log } from "../contracts/log.ts";
-import { RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
+import { type FileSource, RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
 import { choose, refusalOf } from "./choose.ts";
 import { type Dialled, type KeyOf, knowing, openGate } from "./gate.ts";
 import { beginRun, type GivenRun } from "./given.ts";
@@ -200,7 +200,7 @@ function headOf({ traceId, tenant, profile, intent, files, steps, collect, limit
     tenant,
     profile,
     ...(intent !== undefined && { intent }),
-    files: Object.entries(files).map(([path, content]) => ({ path, bytes: content.byteLength })),
+    files: Object.entries(files).map(([path, content]) => ({ path, bytes: bytesOf(content) })),
     steps,
     collect,
     ...(limits && { limits }),
@@ -230,4 +230,8 @@ function change(waiting: Set<() => void>, timeMs: number, signal: AbortSignal): 
     waiting.add(wake);
     signal.addEventListener("abort", wake);
   });
+}
+
+function bytesOf(content: Uint8Array | FileSource): number {
+  return content instanceof Uint8Array ? content.byteLength : content.bytes;
 }

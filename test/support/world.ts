@@ -11,6 +11,7 @@ import type { Log } from "../../src/contracts/log.ts";
 import type { Message } from "../../src/contracts/message.ts";
 import type { RetryPolicy } from "../../src/contracts/policy.ts";
 import { connect, type Database } from "../../src/store/database.ts";
+import { openUpload } from "../../src/store/uploads.ts";
 import { databaseAt } from "./server.ts";
 
 /** A log that keeps what it is told. */
@@ -71,6 +72,7 @@ export async function openWorld(): Promise<World> {
           throw new Failure("sandbox_unavailable", "this world has no sandbox");
         },
       },
+      upload: (id) => openUpload(dir, { tenant: "local", id, now }),
       keep: async (artifact) => void kept.push(artifact),
       status: async (text) => void said.push(text),
       record: (kind, data) => void recorded.push({ kind, data }),

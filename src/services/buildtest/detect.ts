@@ -6,6 +6,7 @@ import type { Work, Workspace } from "../../contracts/work.ts";
 export type Plan = {
   language: string; // also the profile of the sandbox: node, python, shell or what the operator added
   steps: { name: "build" | "test"; command: string }[]; // in order; each is read by sh
+  because: string[]; // how each was found
 };
 
 /** The commands an operator gave a profile, for projects that do not say. */
@@ -37,7 +38,19 @@ export function detect({ workspace, language, build, test }: Work, commandsOf: C
     );
   }
   const steps: Plan["steps"] = building === undefined ? [] : [{ name: "build", command: building }];
-  return { language: spoken, steps: [...steps, { name: "test", command: testing }] };
+  const because = [
+    language ? `${spoken}, as was said` : `${spoken}, by its files`,
+    ...(building === undefined ? [] : [`build ${foundIn(build, scripts.build, building)}`]),
+    `test ${foundIn(test, scripts.test, testing)}`,
+  ];
+  return { language: spoken, steps: [...steps, { name: "test", command: testing }], because };
+}
+
+function foundIn(said: string | null, script: string | undefined, command: string): string {
+  if (said !== null) return "as was said";
+  if (script !== undefined && (command === script || command === reported(script)))
+    return "by the script of package.json";
+  return command === "make test" ? "by the Makefile" : "by the names of its files";
 }
 
 function languageOf(workspace: Workspace): Plan["language"] {

@@ -3,7 +3,7 @@ import type { Tools } from "../../bus/handler.ts";
 import type { Chunk } from "../../contracts/sandbox.ts";
 
 const everyMs = 1000;
-const mostLines = 20;
+const mostLines = 100;
 const mostLetters = 200; // of a line
 
 /**
@@ -13,6 +13,7 @@ const mostLetters = 200; // of a line
 export function liveLog({ status }: Pick<Tools, "status">): { hear(chunk: Chunk): void; end(): Promise<void> } {
   const streams = new Map<string, { decoder: StringDecoder; begun: string }>();
   let lines: string[] = [];
+  let heard = 0; // lines since the last status
   let step = "";
   let timer: NodeJS.Timeout | undefined;
   let telling = Promise.resolve();
@@ -20,15 +21,17 @@ export function liveLog({ status }: Pick<Tools, "status">): { hear(chunk: Chunk)
   function tell(): void {
     timer = undefined;
     if (lines.length === 0) return;
-    const facts = { step, lines };
+    const facts = { step, lines, left_out: heard - lines.length };
     lines = [];
+    heard = 0;
     // A status that cannot be written costs the watcher a line; it must not cost the run.
     telling = telling.then(() => status(`${facts.step} is running`, facts)).catch(() => {});
   }
 
   function add(more: string[]): void {
     const said = more.filter((line) => line.trim() !== "").map((line) => line.slice(0, mostLetters));
-    lines = [...lines, ...said].slice(-mostLines);
+    heard += said.length;
+    lines = [...lines, ...said.slice(-mostLines)].slice(-mostLines);
   }
 
   return {
@@ -39,7 +42,7 @@ export function liveLog({ status }: Pick<Tools, "status">): { hear(chunk: Chunk)
       const whole = (one.begun + one.decoder.write(Buffer.from(bytes))).split("\n");
       one.begun = whole.pop()?.slice(-mostLetters) ?? "";
       streams.set(stream, one);
-      add(whole.slice(-mostLines));
+      add(whole);
       timer ??= setTimeout(tell, everyMs);
     },
     end() {

@@ -4,9 +4,9 @@ import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
 import type { RunResult } from "../../contracts/sandbox.ts";
 import type { Work } from "../../contracts/work.ts";
-import { applyEdits } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
 import { type Reading, trimLog } from "../../rules/testlog.ts";
+import { editTree, sketchOf, type Tree, treeOf } from "../../rules/tree.ts";
 import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
 import { filesOf, lackIn, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
@@ -29,9 +29,11 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
 
   async handle(message, tools) {
     const { work, written } = message.payload;
-    const files = written ? applyEdits(work.workspace, written.change.edits) : work.workspace;
-    const plan = detect({ ...work, workspace: files }, tools.sandbox.commandsOf);
-    await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`);
+    const given = await treeOf(work, tools.upload);
+    const { files } = written ? (await editTree(given, written.change.edits)).tree : given;
+    const sketch = await sketchOf({ ...given, files });
+    const plan = detect({ ...work, workspace: sketch }, tools.sandbox.commandsOf);
+    await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`, { plan });
 
     const began = performance.now();
     const result = await inSandbox(message, { files, plan, limits: work.limits, tools });
@@ -45,10 +47,9 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   },
 };
 
-type Box = { files: Record<string, string>; plan: Plan; limits: Work["limits"]; tools: Tools };
+type Box = { files: Tree["files"]; plan: Plan; limits: Work["limits"]; tools: Tools };
 
 async function inSandbox(message: Message, { files, plan, limits, tools }: Box): Promise<RunResult> {
-  const encoder = new TextEncoder();
   const log = liveLog(tools);
   try {
     return await tools.sandbox.run(
@@ -57,10 +58,10 @@ async function inSandbox(message: Message, { files, plan, limits, tools }: Box):
         tenant: message.tenant,
         profile: plan.language,
         intent: message.intent,
-        files: Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encoder.encode(text)])),
+        files: Object.fromEntries(files),
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
         ...(limits && { limits }),
-        collect: junitFile in files ? [] : [junitFile], // one that came with the files tells of another run
+        collect: files.has(junitFile) ? [] : [junitFile], // one that came with the files tells of another run
       },
       { signal: tools.signal, onOutput: log.hear },
     );

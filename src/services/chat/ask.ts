@@ -23,7 +23,7 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
 
   async handle({ payload }, { record }) {
     const { message, workspace, collection, k } = payload;
-    const files = Object.keys(workspace).length;
+    const files = Object.keys(workspace).length + (payload.upload ? 1 : 0);
     const { intent, because } =
       payload.intent === "chat" ? intentOf(message, files) : { intent: payload.intent, because: "the request says so" };
     const result = { intent, because };
@@ -42,7 +42,8 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
 };
 
 function workOf(request: ChatRequest): Work {
-  const { message, limits, workspace, language, build, test, max_rounds, conversation, capabilities } = request;
+  const { message, limits, upload, patch, workspace, language, build, test, max_rounds, conversation, capabilities } =
+    request;
   const work = {
     prompt: message,
     workspace,
@@ -54,5 +55,5 @@ function workOf(request: ChatRequest): Work {
     conversation,
     capabilities,
   };
-  return { ...work, ...(limits && { limits }) };
+  return { ...work, ...(upload && { upload }), ...(patch && { patch }), ...(limits && { limits }) };
 }

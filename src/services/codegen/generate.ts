@@ -4,8 +4,9 @@ import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../.
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
 import type { Generation, Model } from "../../contracts/model.ts";
-import { applyEdits, fingerprintOf, patchOf } from "../../rules/edits.ts";
+import { fingerprintOf, patchOf } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
+import { editTree, shownOf, treeOf } from "../../rules/tree.ts";
 import { changeIn } from "./answer.ts";
 import { refuseOverspent, tokensLeft } from "./budget.ts";
 import { promptFor } from "./prompt.ts";
@@ -31,12 +32,15 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const maxTokens = tokensLeft(message.assignment, rounds?.tokens ?? 0);
     await tools.status(`round ${round} of ${work.max_rounds}: asking ${model.name}`, { round, model: model.name });
 
+    const tree = await treeOf(work, tools.upload);
+    const shown = await shownOf(tree, work.prompt);
     const began = performance.now();
-    const said = await model.generate(promptFor(work, rounds), { maxTokens, signal: tools.signal });
+    const said = await model.generate(promptFor(work, { rounds, ...shown }), { maxTokens, signal: tools.signal });
     const metrics = metricsOf(said, { round, rounds, tookMs: performance.now() - began });
 
     const change = changeOf(said);
-    const patch = patchOf(work.workspace, applyEdits(work.workspace, change.edits));
+    const { before, after } = await editTree(tree, change.edits);
+    const patch = patchOf(before, after);
     for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
     refuseOverspent(message.assignment, metrics.tokens_total);
     const seen = unseen(patch, round, rounds);

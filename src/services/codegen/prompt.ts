@@ -1,6 +1,7 @@
 import type { Rounds } from "../../contracts/code.ts";
 import type { Prompt } from "../../contracts/model.ts";
 import type { Work } from "../../contracts/work.ts";
+import type { Shown } from "../../rules/tree.ts";
 
 const rules = `You change a software project. Answer with one JSON object and nothing else:
 {"summary": "what you changed and why", "edits": [{"path": "a/file.js", "content": "its whole new text"}, {"path": "old.js", "delete": true}]}
@@ -8,8 +9,11 @@ Paths are relative to the project. Every answer holds all edits against the file
 The project is built and tested without network. Do not weaken its tests.`;
 
 /** What a model is asked: the wish, the files, what was found about it, and, after a red round, why it was red. */
-export function promptFor({ prompt, workspace, grounding, build, test }: Work, rounds: Rounds | null): Prompt {
-  const files = Object.entries(workspace).map(([path, text]) => `--- ${path}\n${text}`);
+export function promptFor(
+  { prompt, grounding, build, test }: Work,
+  { shown, unshown, rounds }: Shown & { rounds: Rounds | null },
+): Prompt {
+  const files = Object.entries(shown).map(([path, text]) => `--- ${path}\n${text}`);
   const found = grounding.map(({ title, section, text }, n) => `[${n + 1}] ${title}, ${section}\n${text}`);
   const commands = [build && `It is built with: ${build}`, test && `It is tested with: ${test}`].filter(
     (line) => line !== null,
@@ -18,7 +22,10 @@ export function promptFor({ prompt, workspace, grounding, build, test }: Work, r
     prompt,
     ...commands,
     files.length > 0 ? `The files:\n${files.join("\n")}` : "There are no files yet.",
-    ...(found.length > 0 ? [`What the documents say that may matter:\n${found.join("\n\n")}`] : []),
+    ...(unshown.length > 0 ? [`There are more files, which are not shown:\n${unshown.join("\n")}`] : []),
+    ...(found.length > 0
+      ? [`What the documents say that may matter (name what you used in the summary, as [1]):\n${found.join("\n\n")}`]
+      : []),
   ].join("\n\n");
 
   const first: Prompt = [

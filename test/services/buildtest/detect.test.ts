@@ -98,6 +98,7 @@ test("does what the work says, whatever it finds", () => {
       { name: "build", command: "true" },
       { name: "test", command: "sh -c true" },
     ],
+    because: ["shell, as was said", "build as was said", "test as was said"],
   });
 });
 

@@ -29,8 +29,8 @@ describe("the live log", () => {
     await second();
 
     expect(told).toEqual([
-      { text: "test is running", facts: { step: "test", lines: ["one", "two"] } },
-      { text: "test is running", facts: { step: "test", lines: ["three"] } },
+      { text: "test is running", facts: { step: "test", lines: ["one", "two"], left_out: 0 } },
+      { text: "test is running", facts: { step: "test", lines: ["three"], left_out: 0 } },
     ]);
   });
 
@@ -42,7 +42,8 @@ describe("the live log", () => {
 
     expect(told).toHaveLength(1);
     expect(told[0]?.facts).toMatchObject({
-      lines: Array.from({ length: 20 }, (_, n) => expect.stringMatching(`^${n + 980} x{196}$`)),
+      lines: Array.from({ length: 100 }, (_, n) => expect.stringMatching(`^${n + 900} x{196}$`)),
+      left_out: 900,
     });
   });
 
@@ -57,7 +58,9 @@ describe("the live log", () => {
     say(" line\nno end");
     await end();
 
-    expect(told.map(({ facts }) => facts)).toEqual([{ step: "test", lines: ["error", "ä whole line", "no end"] }]);
+    expect(told.map(({ facts }) => facts)).toEqual([
+      { step: "test", lines: ["error", "ä whole line", "no end"], left_out: 0 },
+    ]);
   });
 
   test("keeps the steps apart", async () => {
@@ -68,8 +71,8 @@ describe("the live log", () => {
     await end();
 
     expect(told.map(({ facts }) => facts)).toEqual([
-      { step: "build", lines: ["built"] },
-      { step: "test", lines: ["tested"] },
+      { step: "build", lines: ["built"], left_out: 0 },
+      { step: "test", lines: ["tested"], left_out: 0 },
     ]);
   });
 
