@@ -2,7 +2,7 @@ import { broken, packages } from "./stories/buildtest.ts";
 import { canary } from "./stories/canary.ts";
 import { documents } from "./stories/documents.ts";
 import { firstTry, neverGreen, repaired } from "./stories/generate.ts";
-import { killed } from "./stories/killed.ts";
+import { killed, killedSandbox } from "./stories/killed.ts";
 import { twice } from "./stories/twice.ts";
 import { violations } from "./stories/violation.ts";
 import type { Stage, Story } from "./story.ts";
@@ -19,6 +19,7 @@ export const full: Story[] = [
   canary,
   twice,
   killed,
+  killedSandbox,
 ];
 
 /** How a story ended. `not run`: something it needs is missing, which `saw` names; it never counts as well. */

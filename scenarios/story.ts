@@ -8,6 +8,7 @@ export type Stage = {
   sandboxed: string | null; // the class of the sandbox; null: it refuses work
   packageFolder(name: string): string; // of an installed package
   killWorker(): void; // kill -9
+  killSandbox(): void;
 };
 
 /** A story that must end well: it answers one line of what it saw, and throws when something is not as it must be. */

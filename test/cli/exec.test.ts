@@ -86,6 +86,7 @@ describe.skipIf(!canIsolate)("dagent sandbox exec", () => {
     ["a limit above the maximum", { argv: ["true"], limits: { process: { cpus: 17 } } }, "limits.process.cpus"],
     ["a program that is not here", { argv: ["true"], limits: { programs: ["no-such"] } }, "limits.programs"],
     ["a name that leaves the folder", { argv: ["true"], files: { "../x": "" } }, "files.../x"],
+    ["a name that would be lost", '{"argv":["true"],"files":{"__proto__":""}}', "files.__proto__"],
     ["content that is not base64", { argv: ["true"], files: { x: "a?==" } }, "files.x"],
     ["a path to collect that leaves the folder", { argv: ["true"], collect: ["/etc"] }, "collect.0"],
   ])("refuses %s with 2, naming the field", async (_, request, field) => {

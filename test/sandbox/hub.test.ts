@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { windowBytes } from "../../src/sandbox/credit.ts";
 import { type Hub, openHub } from "../../src/sandbox/hub.ts";
 import { keepLog } from "./log.ts";
 import { never, script, token } from "./request.ts";
@@ -156,6 +157,53 @@ describe("a hub", () => {
 
     expect(steps[0]?.code).toBe(0);
     for (const socket of [busy, gone, good]) socket.terminate();
+  });
+
+  test("sends no more than its window before a worker took it in", async () => {
+    let bytes = 0;
+    let beats = 0;
+    const slow = await pretend(() => {}, { worker: "slow" });
+    slow.removeAllListeners("message");
+    slow.on("message", (content, binary) => {
+      if (binary) bytes += (content as Buffer).length;
+      const frame = binary ? null : JSON.parse(String(content));
+      if (frame?.type === "run") slow.send(JSON.stringify({ type: "accept", run: frame.run }));
+      if (frame?.type === "ping") beats++;
+    });
+    await log.heard('"worker":"slow"');
+    const controller = new AbortController();
+    const files = { large: new Uint8Array(3_000_000) };
+    const running = hub.run(script("true", { files }), { signal: controller.signal });
+    await expect.poll(() => bytes).toBeGreaterThan(900_000);
+    const then = beats;
+    await expect.poll(() => beats).toBeGreaterThan(then + 2);
+
+    expect(bytes).toBeLessThan(windowBytes + 1000);
+    controller.abort(new Error("enough"));
+    await expect(running).rejects.toThrow("enough");
+    slow.terminate();
+  });
+
+  test("refuses what cannot be at once, and tells its log with the trace", async () => {
+    const request = script("true", { collect: ["../out"], traceId: "trace-of-the-refused" });
+
+    await expect(hub.run(request, { signal: never })).rejects.toMatchObject({ code: "invalid_request" });
+    await log.heard('"trace_id":"trace-of-the-refused"');
+  });
+
+  test.each([
+    [{}, "invalid_request", "there is no sandbox profile 'cobol'; there are shell"],
+    [{ cobol: "cobc not installed" }, "sandbox_unavailable", "cobc not installed"],
+  ])("says of a profile with lacks %j: %s", async (lacks, code, message) => {
+    const worker = await pretend(() => {}, { worker: `lacks-${code}`, lacks });
+    await log.heard(`lacks-${code}`);
+
+    await expect(hub.run(script("true", { profile: "cobol" }), { signal: never })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message),
+    });
+    worker.terminate();
+    await log.heard("has left");
   });
 
   test("says where it cannot listen", async () => {

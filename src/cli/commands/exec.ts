@@ -70,12 +70,20 @@ async function answerTo(door: Exec, line: Line, signal: AbortSignal): Promise<An
 
 function requestOf(line: Line): ExecRequest {
   if (line === null) throw new Failure("payload_too_large", "the request is larger than any box may be given");
-  const parsed = ExecRequest.safeParse(parse(line));
-  if (parsed.success) return parsed.data;
+  const given = parse(line);
+  const parsed = ExecRequest.safeParse(given);
+  if (parsed.success) return nothingLost(parsed.data, given);
   const field = parsed.error.issues[0]?.path.join(".");
   throw new Failure("invalid_request", `the request cannot be: ${z.prettifyError(parsed.error).slice(0, 500)}`, {
     field,
   });
+}
+
+/** A file of this name would vanish on its way through a JavaScript object: it is refused, not lost. */
+function nothingLost(request: ExecRequest, given: unknown): ExecRequest {
+  const files = Object(Object(given).files);
+  if (!Object.hasOwn(files, "__proto__")) return request;
+  throw new Failure("invalid_request", "a file cannot be called __proto__", { field: "files.__proto__" });
 }
 
 function parse(line: string): unknown {

@@ -83,14 +83,16 @@ function ownConfig(home: Config, dataDir: string): Config {
 
 function stageOf(system: System): Stage {
   const { class: sandboxed } = system.facts.sandbox;
+  const killRole = (role: "worker" | "sandbox") => {
+    const pid = system.pid(role);
+    if (pid !== null) process.kill(pid, "SIGKILL");
+  };
   return {
     client: openClient({ url: system.url }),
     sandboxed: typeof sandboxed === "string" ? sandboxed : null,
     packageFolder,
-    killWorker() {
-      const pid = system.pid("worker");
-      if (pid !== null) process.kill(pid, "SIGKILL");
-    },
+    killWorker: () => killRole("worker"),
+    killSandbox: () => killRole("sandbox"),
   };
 }
 
