@@ -6,6 +6,8 @@ import { sha256 } from "../../src/gateway/guard.ts";
 import { revokeKey, storeKey } from "../../src/store/keys.ts";
 import { openWorld, type World } from "../support/world.ts";
 
+const patient = { timeout: 20_000 };
+
 describe("the hub of a worker", () => {
   let world: World;
   let hub: SandboxHub;
@@ -59,7 +61,7 @@ describe("the hub of a worker", () => {
       .poll(async () => {
         await hub.tellAlive();
         return workers();
-      })
+      }, patient)
       .toMatchObject([{ id: "sandbox-weak", facts: { key: "builder 1", class: null } }]);
     await hub.tellAlive();
 
@@ -72,7 +74,7 @@ describe("the hub of a worker", () => {
     const { id } = await makeKey("soon-gone", "sandbox", "builder 2");
     const socket = await join("soon-gone", { worker: "revoked", class: "strict" });
     const closed = new Promise<string>((end) => socket.on("close", (_, why) => end(String(why))));
-    await expect.poll(() => JSON.stringify(world.log.lines)).toContain('"revoked"');
+    await expect.poll(() => JSON.stringify(world.log.lines), patient).toContain('"revoked"');
 
     await revokeKey(world.sql, id);
     await hub.tellAlive();

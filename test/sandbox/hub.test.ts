@@ -174,9 +174,9 @@ describe("a hub", () => {
     const controller = new AbortController();
     const files = { large: new Uint8Array(3_000_000) };
     const running = hub.run(script("true", { files }), { signal: controller.signal });
-    await expect.poll(() => bytes).toBeGreaterThan(900_000);
+    await expect.poll(() => bytes, { timeout: 20_000 }).toBeGreaterThan(900_000);
     const then = beats;
-    await expect.poll(() => beats).toBeGreaterThan(then + 2);
+    await expect.poll(() => beats, { timeout: 20_000 }).toBeGreaterThan(then + 2);
 
     expect(bytes).toBeLessThan(windowBytes + 1000);
     controller.abort(new Error("enough"));

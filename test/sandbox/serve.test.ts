@@ -7,6 +7,8 @@ import { type SandboxWorker, startSandboxWorker } from "../../src/sandbox/worker
 import { able, notRun, shipped } from "./ground.ts";
 import { keepLog } from "./log.ts";
 
+const until = <Value>(look: () => Value) => expect.poll(look, { timeout: 20_000 });
+
 type Frame = { type: string; run?: number; [field: string]: unknown };
 
 /** One connection of a worker to a hub of the test's own making: what it said, and what to say to it. */
@@ -42,7 +44,7 @@ describe.skipIf(!able)(`a worker and a hub that is not ours${notRun}`, () => {
       slots: 2,
       log,
       searchPath: process.env.PATH ?? "",
-      pingMs: 100,
+      pingMs: 500,
     });
     await first;
   });
@@ -171,7 +173,7 @@ describe.skipIf(!able)(`a worker and a hub that is not ours${notRun}`, () => {
     expect(await line.heard("error", 402)).toMatchObject({ code: "busy" });
     for (const run of [400, 401]) line.say({ type: "cancel", run });
     await Promise.all([400, 401].map((run) => line.heard("error", run)));
-    await expect.poll(() => line.frames.findLast(({ type }) => type === "ping")?.free).toBe(2);
+    await until(() => line.frames.findLast(({ type }) => type === "ping")?.free).toBe(2);
     await works(line, 403);
   });
 
@@ -180,16 +182,16 @@ describe.skipIf(!able)(`a worker and a hub that is not ours${notRun}`, () => {
     const before = line.bytes;
     const sent = () => line.bytes - before;
     line.say({ type: "run", run: 500, head: head("head -c 3000000 /dev/zero") });
-    await expect.poll(sent).toBeGreaterThan(windowBytes - chunkBytes);
+    await until(sent).toBeGreaterThan(windowBytes - chunkBytes);
     const beats = () => line.frames.filter(({ type }) => type === "ping").length;
     const then = beats();
-    await expect.poll(beats).toBeGreaterThan(then + 2); // it had the time to send more
+    await until(beats).toBeGreaterThan(then + 2); // it had the time to send more
 
     expect(sent()).toBeLessThanOrEqual(windowBytes);
     for (let acked = 0; sent() < 3_000_000; ) {
       line.say({ type: "ack", run: 500, bytes: sent() - acked });
       acked = sent();
-      await expect.poll(sent).toBeGreaterThan(acked);
+      await until(sent).toBeGreaterThan(acked);
     }
     expect(await line.heard("result", 500)).toMatchObject({ reason: null, steps: [{ code: 0 }] });
     expect(sent()).toBe(3_000_000);
@@ -198,14 +200,14 @@ describe.skipIf(!able)(`a worker and a hub that is not ours${notRun}`, () => {
   test("does not say again, nor do again, what it had in hand when the connection broke", async () => {
     const line = current();
     line.say({ type: "run", run: 600, head: head("echo begun; sleep 100") });
-    await expect.poll(() => line.bytes).toBeGreaterThan(0);
+    await until(() => line.bytes).toBeGreaterThan(0);
     line.say({ type: "run", run: 601, head: head("exit 3") });
     await line.heard("result", 601);
     const again = nextLine();
     line.socket.terminate();
     const next = await again;
 
-    await expect.poll(() => next.frames.findLast(({ free }) => free !== undefined)?.free).toBe(2); // nobody waits for it
+    await until(() => next.frames.findLast(({ free }) => free !== undefined)?.free).toBe(2); // nobody waits for it
     await works(next, 1);
     expect(next.frames.filter(({ type }) => !["hello", "ping", "accept"].includes(type))).toHaveLength(1);
   });
