@@ -26,6 +26,12 @@ export function explained(view: DecisionView): string {
   ].join("\n");
 }
 
+/** Why nobody could be chosen. */
+export function nobody(candidates: Candidate[]): string {
+  const why = candidates.map((one) => `  ${nameOf(one)}: ${one.excluded ?? "it was able, but its stable was not"}`);
+  return [`${paint("red", "nobody")} was able`, "", paint("dim", "who was considered, and why not"), ...why].join("\n");
+}
+
 /** Whom this one stands in for. */
 function instead({ decision: { fallback } }: DecisionView): string[] {
   if (!fallback) return [];

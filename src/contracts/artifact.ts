@@ -16,6 +16,7 @@ export const ArtifactMeta = z.object({
   idempotency_key: z.string(),
   agent_id: z.string().nullable(),
   agent_version: z.string().nullable(),
+  canary: z.boolean(), // made by an agent that was on trial
   attempts: z.number().int().min(1),
   created_at: z.iso.datetime(),
   sha256: z.string().length(64),

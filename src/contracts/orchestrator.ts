@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AgentChange, AgentId, AgentRef, AgentVersion, Paused } from "./agent.ts";
+import { CanaryEvidence } from "./canary.ts";
 import { OrchestratorPolicy, RuleChange } from "./choice.ts";
 import { Candidate, Decision } from "./decision.ts";
 import { IdempotencyKey, Intent, Role, Tenant, TraceId } from "./message.ts";
@@ -49,6 +50,7 @@ export const OrchestratorSummary = z.object({
       mode: z.enum(["live", "shadow"]),
       canary_pct: z.number(),
       paused: Paused.nullable(),
+      trial: CanaryEvidence.nullable(), // how its test stands; null: there is none
       of_canary: DecisionNumbers,
       of_stable: DecisionNumbers,
     }),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Agent, AgentChange, AgentId, AgentSpec, AgentStats, AgentVersion } from "./agent.ts";
+import { CanaryEvidence } from "./canary.ts";
 import { Role } from "./message.ts";
 
 /** Whose canary it is; the version may be left out while the agent has one stable version only. */
@@ -44,6 +45,7 @@ export const AgentView = Agent.extend({
   silent_ms: z.number().nonnegative(), // since its last heartbeat
   in_flight: z.number().int().nonnegative(), // pieces of work it has been given that have not ended
   stats: z.array(AgentStats),
+  trial: CanaryEvidence.nullable(), // how the test of a canary stands; null: it is none
   registered_at: z.iso.datetime(),
 });
 export type AgentView = z.infer<typeof AgentView>;

@@ -1,21 +1,32 @@
 import type { Agent, AgentRef } from "../contracts/agent.ts";
+import type { CanaryPlan } from "../contracts/choice.ts";
 import { Intent } from "../contracts/message.ts";
 import type { DecisionNumbers, OrchestratorSummary } from "../contracts/orchestrator.ts";
+import { verdictOf } from "../rules/trial.ts";
 import { allAgents } from "../store/agents.ts";
+import { trials } from "../store/canaries.ts";
 import type { Database } from "../store/database.ts";
 import { decisionNumbers, type GroupNumbers, refusedDecisions } from "../store/orchestrator.ts";
 
-export type Asked = { now: Date; windowS: number; tenant: string | null };
+export type Asked = { now: Date; windowS: number; tenant: string | null; plan: CanaryPlan };
 
 /** How the orchestrator decided in the last `windowS` seconds (`tenant` null: for everybody), and how that ended. */
-export async function summariseDecisions(sql: Database, { now, windowS, tenant }: Asked): Promise<OrchestratorSummary> {
-  const [groups, refused, agents] = await Promise.all([
+export async function summariseDecisions(
+  sql: Database,
+  { now, windowS, tenant, plan }: Asked,
+): Promise<OrchestratorSummary> {
+  const [groups, refused, agents, tests] = await Promise.all([
     decisionNumbers(sql, { windowS, tenant }),
     refusedDecisions(sql, { windowS, tenant }),
     allAgents(sql),
+    trials(sql),
   ]);
   const of = (ref: AgentRef) =>
     numbersOf(groups.find((one) => one.agent_id === ref.agent_id && one.agent_version === ref.agent_version));
+  const trialOf = ({ id, version }: Agent) => {
+    const trial = tests.find((one) => one.agent_id === id && one.agent_version === version);
+    return trial ? verdictOf(trial.state, plan) : null;
+  };
   return {
     at: now.toISOString(),
     window_s: windowS,
@@ -29,7 +40,9 @@ export async function summariseDecisions(sql: Database, { now, windowS, tenant }
       return agent_id === null || agent_version === null ? [] : [{ agent_id, agent_version, ...numbersOf(one) }];
     }),
     refused,
-    canaries: agents.flatMap((agent) => (agent.canary_of ? [canaryOf(agent, agent.canary_of, of)] : [])),
+    canaries: agents.flatMap((agent) =>
+      agent.canary_of ? [{ ...canaryOf(agent, agent.canary_of, of), trial: trialOf(agent) }] : [],
+    ),
   };
 }
 
@@ -37,7 +50,7 @@ function canaryOf(
   agent: Agent,
   stable: AgentRef,
   of: (ref: AgentRef) => DecisionNumbers,
-): OrchestratorSummary["canaries"][number] {
+): Omit<OrchestratorSummary["canaries"][number], "trial"> {
   const canary = { agent_id: agent.id, agent_version: agent.version };
   const { service_role, mode, canary_pct, paused } = agent;
   return { canary, stable, service_role, mode, canary_pct, paused, of_canary: of(canary), of_stable: of(stable) };

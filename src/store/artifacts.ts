@@ -45,6 +45,7 @@ export async function stage(
     idempotency_key: message.idempotencyKey,
     agent_id: message.assignment?.agent_id ?? null,
     agent_version: message.assignment?.agent_version ?? null,
+    canary: message.assignment?.canary ?? false,
     attempts: message.attempts,
     created_at: at.toISOString(),
     sha256: createHash("sha256").update(bytes).digest("hex"),
@@ -69,16 +70,16 @@ export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promi
   if (staged.length === 0) return;
   await tx`
     insert into artifacts (path, trace_id, tenant, kind, schema, intent, message_id, idempotency_key, agent_id,
-                           agent_version, attempts, sha256, bytes, content_type, created_at)
+                           agent_version, canary, attempts, sha256, bytes, content_type, created_at)
     select path, trace_id, tenant, split_part(path, '/', 2), schema, intent, message_id, idempotency_key, agent_id,
-           agent_version, attempts, sha256, bytes, content_type, created_at
+           agent_version, canary, attempts, sha256, bytes, content_type, created_at
     from jsonb_to_recordset(${jsonText(staged.map(({ meta }) => meta))}::text::jsonb) as kept(
       path text, trace_id uuid, tenant text, schema text, intent text, message_id bigint, idempotency_key text,
-      agent_id text, agent_version text, attempts smallint, sha256 text, bytes bigint, content_type text,
+      agent_id text, agent_version text, canary boolean, attempts smallint, sha256 text, bytes bigint, content_type text,
       created_at timestamptz)
     on conflict (path) do update
     set message_id = excluded.message_id, idempotency_key = excluded.idempotency_key, agent_id = excluded.agent_id,
-        agent_version = excluded.agent_version, attempts = excluded.attempts, sha256 = excluded.sha256,
+        agent_version = excluded.agent_version, canary = excluded.canary, attempts = excluded.attempts, sha256 = excluded.sha256,
         bytes = excluded.bytes, content_type = excluded.content_type, created_at = excluded.created_at`;
 }
 
@@ -97,8 +98,8 @@ export type ArtifactQuery = {
 /** The index: latest first, of one tenant (null: all) and, when given, one trace. */
 export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }: ArtifactQuery) {
   return sql<ArtifactMeta[]>`
-    select schema, path, trace_id, tenant, intent, message_id, idempotency_key, agent_id, agent_version, attempts,
-           to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
+    select schema, path, trace_id, tenant, intent, message_id, idempotency_key, agent_id, agent_version, canary,
+           attempts, to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
            sha256, bytes::float8 as bytes, content_type
     from artifacts
     where (${tenant}::text is null or tenant = ${tenant})

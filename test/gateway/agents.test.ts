@@ -96,6 +96,7 @@ describe("/api/agents", () => {
     expect(await seen(await send("POST", "", canary))).toMatchObject({
       canary_of: { agent_id: "echo", agent_version: "1" },
       canary_pct: 20,
+      trial: { verdict: "open", canary: { calls: 0 }, stable: { calls: 0 } },
     });
   });
 

@@ -38,6 +38,19 @@ describe("staging an artifact", () => {
     expect(await readFile(two.draft, "utf8")).toBe("two");
   });
 
+  test("says who made it, and whether that was a canary", async () => {
+    const budget = { max_cost_usd: null, max_tokens: null };
+    const assignment = { agent_id: "bold", agent_version: "2", canary: true, model: null, budget, ttl_ms: null };
+    const { meta } = await stage(base, textArtifact("rag", "a.txt", "one"), {
+      message: message({}, { assignment }),
+      token: "3",
+      at,
+    });
+
+    expect(meta).toMatchObject({ agent_id: "bold", agent_version: "2", canary: true });
+    expect((await put("b.txt")).meta).toMatchObject({ agent_id: null, canary: false });
+  });
+
   test.each(["../../../out", "../../../../etc/passwd", "a\0b"])(
     "refuses a name that leaves the folder: %j",
     async (name) => {

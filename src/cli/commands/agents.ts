@@ -79,8 +79,9 @@ function stateOf({ enabled, paused, alive, silent_ms }: AgentView): string {
   return alive ? paint("green", "alive") : paint("red", `silent for ${duration(silent_ms)}`);
 }
 
-function canaryOf({ canary_of, canary_pct, mode }: AgentView): string {
+function canaryOf({ canary_of, canary_pct, mode, trial }: AgentView): string {
   if (!canary_of) return "";
   const share = mode === "shadow" ? `shadow, ${canary_pct} %` : `${canary_pct} %`;
-  return `${share} of ${canary_of.agent_id} ${canary_of.agent_version}`;
+  const said = trial ? `: ${trial.verdict.replace("_", " ")} after ${trial.canary.calls} calls` : "";
+  return `${share} of ${canary_of.agent_id} ${canary_of.agent_version}${said}`;
 }

@@ -1,6 +1,9 @@
+import { z } from "zod";
+import { Candidate } from "../../contracts/decision.ts";
 import { Failure } from "../../contracts/failure.ts";
+import type { TraceAnswer } from "../../contracts/http.ts";
 import { TraceId } from "../../contracts/message.ts";
-import { explained } from "../explain.ts";
+import { explained, nobody } from "../explain.ts";
 import { json, say } from "../output.ts";
 import { openSystem } from "../system.ts";
 
@@ -11,13 +14,23 @@ export async function explain(traceId: string, options: { json?: boolean }): Pro
   }
   const client = await openSystem();
   const { decisions } = await client.decisions({ trace_id: traceId });
-  if (decisions.length === 0) {
-    const { trace } = await client.trace(traceId); // or there is no such trace
-    throw new Failure(
-      "not_found",
-      `nothing was decided in ${traceId}: a request for ${trace.intent} needs no agent, or found none (dagent trace says which)`,
-    );
-  }
-  if (options.json) json({ decisions });
-  else say(decisions.map(explained).join("\n\n"));
+  const refused = decisions.length === 0 ? refusedIn(await client.trace(traceId)) : null; // or there is no such trace
+  if (options.json) json({ decisions, refused });
+  else say(refused === null ? decisions.map(explained).join("\n\n") : nobody(refused));
+}
+
+const Refused = z.object({ failure: z.object({ details: z.object({ candidates: z.array(Candidate) }) }) });
+
+/** Who was considered when nobody was able, as the latest attempt saw them. Throws `not_found` when nothing was decided. */
+function refusedIn({ trace, events }: TraceAnswer): Candidate[] {
+  const seen = events.flatMap(({ details }) => {
+    const parsed = Refused.safeParse(details);
+    return parsed.success ? [parsed.data.failure.details.candidates] : [];
+  });
+  const last = seen.at(-1);
+  if (last) return last;
+  throw new Failure(
+    "not_found",
+    `nothing was decided in ${trace.trace_id}: ${trace.intent} needs no agent, or has none yet`,
+  );
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
-import { AgentId } from "../../contracts/agent.ts";
+import { AgentId, type AgentRef } from "../../contracts/agent.ts";
+import type { CanaryPlan } from "../../contracts/choice.ts";
 import {
   AgentList,
   AgentPatch,
@@ -14,7 +15,9 @@ import {
 import { promoteCanary } from "../../ops/canary.ts";
 import { addAgent, changeAgent, dropAgent, type Registrar, replaceAgent, theOne } from "../../ops/registry.ts";
 import { silenceMs } from "../../rules/exclude.ts";
+import { verdictOf } from "../../rules/trial.ts";
 import { heard } from "../../store/agents.ts";
+import { type Trial, trials } from "../../store/canaries.ts";
 import { type KnownAgent, knownAgents } from "../../store/standings.ts";
 import { problems, type Routes, type RouteTools } from "../route.ts";
 
@@ -23,8 +26,12 @@ const params = z.object({ id: AgentId });
 /** `/api/agents`: who can do which work. Every change is an event in the same transaction. */
 export const agentRoutes: Routes = (app, tools) => {
   const { sql } = tools;
-  const view = async ({ agent_id, agent_version }: { agent_id: string; agent_version: string }) =>
-    viewOf(theOne(await knownAgents(sql, { id: agent_id, serviceRole: null }), agent_id, agent_version));
+  const views = async (asked: { id: string | null; serviceRole: string | null }) => {
+    const [known, all] = await Promise.all([knownAgents(sql, asked), trials(sql)]);
+    return known.map((agent) => viewOf(agent, all, tools.orchestrator().canary));
+  };
+  const view = async ({ agent_id, agent_version }: AgentRef) =>
+    theOne(await views({ id: agent_id, serviceRole: null }), agent_id, agent_version);
 
   app.route({
     method: "GET",
@@ -36,7 +43,7 @@ export const agentRoutes: Routes = (app, tools) => {
       response: { 200: AgentList, ...problems },
     },
     async handler({ query: { id = null, service_role = null } }): Promise<AgentList> {
-      return { agents: (await knownAgents(sql, { id, serviceRole: service_role })).map(viewOf) };
+      return { agents: await views({ id, serviceRole: service_role }) };
     },
   });
 
@@ -143,6 +150,12 @@ function registrarOf(request: FastifyRequest, { sql, refusesAddress }: RouteTool
   return { sql, by: request.identity.name, traceId: String(request.id), refusesAddress };
 }
 
-function viewOf({ registered_at, ...agent }: KnownAgent): AgentView {
-  return { ...agent, alive: agent.silent_ms <= silenceMs, registered_at: registered_at.toISOString() };
+function viewOf({ registered_at, ...agent }: KnownAgent, all: Trial[], plan: CanaryPlan): AgentView {
+  const trial = all.find((one) => one.agent_id === agent.id && one.agent_version === agent.version);
+  return {
+    ...agent,
+    alive: agent.silent_ms <= silenceMs,
+    trial: trial ? verdictOf(trial.state, plan) : null,
+    registered_at: registered_at.toISOString(),
+  };
 }

@@ -30,7 +30,7 @@ export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestr
       response: { 200: OrchestratorSummary, ...problems },
     },
     handler: ({ query: { window_s, tenant = null } }): Promise<OrchestratorSummary> =>
-      summariseDecisions(sql, { now: now(), windowS: window_s, tenant }),
+      summariseDecisions(sql, { now: now(), windowS: window_s, tenant, plan: orchestrator().canary }),
   });
 
   app.route({
