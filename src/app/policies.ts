@@ -5,7 +5,7 @@ import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
-import { BusPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { BusPolicy, CircuitPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
@@ -13,6 +13,7 @@ import { tellAlone } from "../store/events.ts";
 const shapes = {
   "orchestrator.json": OrchestratorPolicy,
   "bus.json": BusPolicy,
+  "circuit_breaker.json": CircuitPolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -23,6 +24,7 @@ export type PolicyOf<Name extends PolicyName> = z.output<(typeof shapes)[Name]>;
 /** Every file of the operator. */
 export const policyNames: PolicyName[] = [
   "bus.json",
+  "circuit_breaker.json",
   "orchestrator.json",
   "retry_policy.json",
   "route_policies.json",

@@ -46,6 +46,7 @@ export async function runWorker(
   const sql = connect(databaseUrl, { max: config.concurrency + 2 });
   const policy = await followPolicy("retry_policy.json", { folder: config.configDir, sql, log });
   const bus = await followPolicy("bus.json", { folder: config.configDir, sql, log });
+  const circuits = await followPolicy("circuit_breaker.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const handlers = handlersBy(orchestrator.current);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
@@ -82,6 +83,7 @@ export async function runWorker(
     name,
     handlers,
     shards: (role) => bus.current().shards.keys[role] ?? bus.current().shards.default,
+    circuits: circuits.current,
     retention: () => retentionOf(bus.current()),
     concurrency: config.concurrency,
     leaseMs: config.leaseMs,
@@ -112,6 +114,7 @@ export async function runWorker(
       clearInterval(heartbeat);
       policy.stop();
       bus.stop();
+      circuits.stop();
       orchestrator.stop();
       limits.stop();
       await hub.close();

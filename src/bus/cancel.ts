@@ -34,6 +34,7 @@ export async function cancelTrace(
           worker: null,
           claimedAt: null,
           delayMs: 0,
+          blamed: false,
           failure,
           why: null,
         })),

@@ -2,7 +2,7 @@ import { Failure } from "../contracts/failure.ts";
 import type { Database } from "../store/database.ts";
 import { type Address, type Done, type Round, type Stepped, step, type Taken } from "../store/leases.ts";
 import { wake } from "../store/wake.ts";
-import type { Flows, Lanes } from "./flows.ts";
+import type { Flows } from "./flows.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
 export type Rounds = {
@@ -17,7 +17,7 @@ export type Rounds = {
 };
 
 /** The lanes of a worker's roles, with what their messages have in common. */
-export type WorkerLanes = Lanes & ReadonlyMap<number, Address & { mine: boolean; closed: boolean }>;
+export type WorkerLanes = ReadonlyMap<number, Address & { mine: boolean; closed: boolean }>;
 
 type Queued = { done: Done; resolve: () => void; reject: (reason: unknown) => void };
 

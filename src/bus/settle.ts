@@ -1,4 +1,4 @@
-import { asFailure, Failure, recordOf } from "../contracts/failure.ts";
+import { asFailure, Failure, failures, recordOf } from "../contracts/failure.ts";
 import type { RetryPolicy } from "../contracts/policy.ts";
 import { judge, ruleFor } from "../rules/retry.ts";
 import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
@@ -123,7 +123,7 @@ export async function giveBack({ sql }: Settling, message: Claimed): Promise<voi
   await sql.begin(async (tx) => {
     const held = await hold(tx, message);
     if (!held) return;
-    const verdict = { status: "retry", delayMs: 0, failure: null, why: "the worker stopped" } as const;
+    const verdict = { status: "retry", delayMs: 0, blamed: false, failure: null, why: "the worker stopped" } as const;
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt: held.claimedAt }]);
     news.flows.push({ lane: message.lane, priority: message.priority, tenant: message.tenant });
   });
@@ -161,16 +161,17 @@ export async function settleLapsed(settling: Settling, limit = 20): Promise<numb
   return lost;
 }
 
-export type Verdict = Pick<Ending, "status" | "delayMs" | "failure" | "why">;
+export type Verdict = Pick<Ending, "status" | "delayMs" | "blamed" | "failure" | "why">;
 
 function verdictOf({ policy, chance }: Settling, message: Claimed, failure: Failure): Verdict {
   const record = recordOf(failure);
   if (failure.code === "expired" || failure.code === "cancelled") {
-    return { status: failure.code, delayMs: 0, failure: record, why: null };
+    return { status: failure.code, delayMs: 0, blamed: false, failure: record, why: null };
   }
+  const blamed = failures[failure.code].blame !== "caller";
   const verdict = judge(failure, ruleFor(policy(), message), { attempts: message.attempts, chance: chance() });
-  if (!verdict.again) return { status: "dead", delayMs: 0, failure: record, why: verdict.why };
-  return { status: "retry", delayMs: verdict.delayMs, failure: record, why: null };
+  if (!verdict.again) return { status: "dead", delayMs: 0, blamed, failure: record, why: verdict.why };
+  return { status: "retry", delayMs: verdict.delayMs, blamed, failure: record, why: null };
 }
 
 /**

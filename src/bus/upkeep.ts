@@ -1,4 +1,5 @@
 import { Failure, recordOf } from "../contracts/failure.ts";
+import type { CircuitPolicy } from "../contracts/policy.ts";
 import { endBadly, takeOut } from "../store/attempts.ts";
 import { foldDeltas } from "../store/backlog.ts";
 import { expireDeadlines } from "../store/cancels.ts";
@@ -6,14 +7,16 @@ import { closeBranch } from "../store/joins.ts";
 import { endTrace, rootOf } from "../store/traces.ts";
 import { expiredWaits } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
+import { turnCircuits } from "./circuits.ts";
 import { afterEnd, publishIn, type Settling, settleLapsed } from "./settle.ts";
 
 /** What every worker does for all, once a second: whoever comes first does it, the others find nothing. */
-export async function upkeep(settling: Settling): Promise<void> {
+export async function upkeep(settling: Settling, circuits: CircuitPolicy | null): Promise<void> {
   await settleLapsed(settling);
   await expireMessages(settling);
   await expireWaits(settling);
   await foldDeltas(settling.sql);
+  if (circuits) await turnCircuits(settling.sql, circuits);
 }
 
 /** Ends messages whose time to live is over while they wait. Those under way are ended by their worker. */
@@ -23,7 +26,7 @@ async function expireMessages(settling: Settling): Promise<void> {
     const ids = await expireDeadlines(tx, 500);
     if (ids.length === 0) return;
     const failure = recordOf(new Failure("expired", "its time to live was over before it was begun"));
-    const verdict = { status: "expired", delayMs: 0, failure, why: null } as const;
+    const verdict = { status: "expired", delayMs: 0, blamed: false, failure, why: null } as const;
     const waiting = await takeOut(tx, ids);
     if (waiting.length === 0) return;
     await endBadly(

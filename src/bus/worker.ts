@@ -1,7 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
+import type { CircuitPolicy } from "../contracts/policy.ts";
 import { cancelledOf } from "../store/cancels.ts";
+import { openCircuits, returnProbe, takeProbe } from "../store/circuits.ts";
 import type { Database } from "../store/database.ts";
 import { forget, type Retention, turnHistory } from "../store/history.ts";
 import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
@@ -21,6 +23,7 @@ export type WorkerOptions = Omit<Workshop, "settle" | "later"> & {
   name: string; // unique among all workers
   handlers: AnyHandler[];
   shards?: (role: string) => number | null; // of a role; null: as many as it has, 4 when it is new
+  circuits?: () => CircuitPolicy;
   retention?: () => Retention;
   concurrency: number; // messages at one time
   leaseMs: number; // a worker that is silent this long has lost its messages
@@ -47,6 +50,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let lanes: WorkerLanes = new Map();
   let stopping = false; // claims nothing more
   let over = false; // waits for nothing more
+  let trials: number[] = []; // lanes whose circuit is half open
   let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
   const rounds = openRounds(options, { flows, ring: () => ring() });
@@ -112,6 +116,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       });
       try {
         if (!stopping && performance.now() >= lookAt) await look();
+        for (const lane of trials.splice(0)) await probe(lane);
         const free = stopping ? 0 : concurrency - running.size;
         for (const message of await rounds.go(free, lanes)) begin(message);
         failures = 0;
@@ -142,11 +147,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await keepLeases();
     await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
     const all = await balanceLanes(sql, { worker: name, roles, leaseMs });
-    lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: false }]));
+    await upkeep(options, options.circuits?.() ?? null);
+    const circuits = new Map((await openCircuits(sql)).map(({ lane, state }) => [lane, state]));
+    lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: circuits.has(id) }]));
+    trials = [...circuits].flatMap(([lane, state]) => (state === "half_open" && lanes.has(lane) ? [lane] : []));
+    if (trials.length > 0) ring();
     const seen = await watermark(sql);
     if (mark && BigInt(seen.oldest) >= BigInt(mark.next)) flows.settledBelow(Number(mark.seq));
     if (!mark || BigInt(seen.oldest) >= BigInt(mark.next)) mark = seen;
-    await upkeep(options);
     const now = performance.now();
     if (now >= upkept.doubtAt) {
       upkept.doubtAt = now + doubtEveryMs;
@@ -157,6 +165,22 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const retention = options.retention?.() ?? usualRetention;
     await turnHistory(sql, retention);
     await forget(sql, retention);
+  }
+
+  /** Tries a lane that is half open with single messages, as far as there are probes left for all workers together. */
+  async function probe(lane: number): Promise<void> {
+    const one = lanes.get(lane);
+    while (one && !stopping && running.size < concurrency && (await takeProbe(sql, lane))) {
+      const taken = await claimProbe(new Map([[lane, { ...one, mine: true, closed: false }]]), lane).catch(() => null);
+      if (taken) begin(taken);
+      else return returnProbe(sql, lane);
+    }
+  }
+
+  async function claimProbe(trial: WorkerLanes, lane: number): Promise<Taken | null> {
+    flows.hear(await flowsOn(sql, [lane]), performance.now());
+    const [taken] = await rounds.go(1, trial);
+    return taken ?? null;
   }
 
   async function keepLeases(): Promise<void> {

@@ -100,6 +100,21 @@ command("index", "read documents (Markdown, plain text) into a collection")
   .action(async (paths: string[], options) => {
     await (await import("./commands/documents.ts")).indexDocuments(paths, options);
   });
+const circuits = command("circuits", "lanes that are left alone because too much failed there");
+circuits.enablePositionalOptions();
+circuits.action(async (options) => {
+  await (await import("./commands/circuits.ts")).circuits(null, options);
+});
+for (const verb of ["open", "close"] as const) {
+  circuits
+    .command(`${verb} <key>`)
+    .description(verb === "open" ? "leave a lane (service.role.shard) alone" : "let work flow on it again")
+    .option("--reason <text>", "kept with the event", "by hand")
+    .option("--json", "print JSON, for programs")
+    .action(async (key: string, options) => {
+      await (await import("./commands/circuits.ts")).circuits({ verb, key, reason: options.reason }, options);
+    });
+}
 command("cancel", "call a request off: what waits is ended, what runs is told to stop")
   .argument("<trace>", "its trace id")
   .action(async (traceId: string, options) => {

@@ -6,6 +6,7 @@ import {
   ArtifactList,
   type ArtifactsQuery,
   Cancelled,
+  CircuitList,
   Health,
   KeyCreated,
   KeyList,
@@ -62,6 +63,10 @@ export type Client = {
   index(request: z.input<typeof IndexRequest>, sending?: Sending): Promise<Accepted>;
   trace(traceId: string): Promise<TraceAnswer>;
   traces(query?: TracesQuery): Promise<TraceList>;
+  /** The circuits that are not closed. */
+  circuits(): Promise<CircuitList>;
+  /** Opens or closes the circuit of `service.role.shard` by hand. */
+  setCircuit(key: string, verb: "open" | "close", reason: string): Promise<CircuitList>;
   /** Calls a trace off; `cancelled` false: it had ended before. */
   cancel(traceId: string): Promise<Cancelled>;
   /** A trace as it happens, to its end. A connection that breaks is taken up again where it broke. */
@@ -128,6 +133,9 @@ export function openClient(door: Door): Client {
       };
     },
     summary: () => json(Summary, { path: "/api/metrics/summary" }),
+    circuits: () => json(CircuitList, { path: "/api/circuits" }),
+    setCircuit: (key, verb, reason) =>
+      json(CircuitList, { method: "POST", path: `/api/circuits/${encodeURIComponent(key)}/${verb}`, body: { reason } }),
     health: () => json(Health, { path: "/health" }),
     openapi: () => json(z.record(z.string(), z.unknown()), { path: "/openapi.json" }),
     createKey: (body) => json(KeyCreated, { method: "POST", path: "/api/keys", body }),

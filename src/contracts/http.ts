@@ -105,6 +105,24 @@ const Limit = z.coerce.number().int().min(1).max(500);
 export const TracesQuery = z.strictObject({ limit: Limit.default(50), status: TraceStatus.optional() });
 export type TracesQuery = z.input<typeof TracesQuery>;
 
+/** `GET /api/circuits`: those that are not closed. */
+export const CircuitList = z.object({
+  circuits: z.array(
+    z.object({
+      key: z.string(), // service.role.shard
+      state: z.enum(["closed", "open", "half_open"]),
+      since: z.iso.datetime(),
+      because: z.string(),
+      by_hand: z.boolean(), // stays open until somebody closes it
+    }),
+  ),
+});
+export type CircuitList = z.infer<typeof CircuitList>;
+
+/** `POST /api/circuits/:key/open` and `…/close`. */
+export const CircuitChange = z.strictObject({ reason: z.string().min(1).max(500) });
+export type CircuitChange = z.infer<typeof CircuitChange>;
+
 /** `POST /api/traces/:trace_id/cancel`. */
 export const Cancelled = z.object({
   trace_id: TraceId,

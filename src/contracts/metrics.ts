@@ -34,15 +34,14 @@ export const Summary = z.object({
       bytes: count, // their size together
     }),
   }),
-  circuits: z
-    .array(
-      z.object({
-        key: z.string(), // service.role.shard
-        state: z.enum(["closed", "open", "half_open"]),
-        since: z.iso.datetime(),
-      }),
-    )
-    .nullable(), // null: circuits are not measured
+  circuits: z.array(
+    z.object({
+      key: z.string(), // service.role.shard
+      state: z.enum(["closed", "open", "half_open"]),
+      since: z.iso.datetime(),
+      because: z.string(),
+    }),
+  ), // those that are not closed
   orchestrator: z.object({
     decisions: count, // in the window
     canary: count, // of them, those that chose a canary

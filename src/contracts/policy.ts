@@ -22,6 +22,27 @@ export const RetryPolicy = z.strictObject({
 });
 export type RetryPolicy = z.infer<typeof RetryPolicy>;
 
+/** When a lane is left alone: `min_calls` in `window_ms` of which `failure_rate` failed. After `cooldown_ms` it is tried. */
+export const CircuitRule = z.strictObject({
+  window_ms: z.number().int().min(1000).max(3_600_000),
+  min_calls: z.number().int().min(1).max(1_000_000),
+  failure_rate: z.number().min(0.01).max(1), // share of the calls; what a caller caused does not count
+  cooldown_ms: z.number().int().min(100).max(86_400_000),
+  half_open_probes: z.number().int().min(1).max(1000), // that must be well before it closes
+});
+export type CircuitRule = z.infer<typeof CircuitRule>;
+
+/** `configs/circuit_breaker.json`. Keys are `service`, `service.role` or `service.role.shard`; the most specific wins. */
+export const CircuitPolicy = z.strictObject({
+  $schema: z.string().optional(),
+  default: CircuitRule,
+  keys: z.record(
+    z.string().regex(/^[a-z]+(\.[a-z]+(\.\d+)?)?$/, "is service, service.role or service.role.shard"),
+    CircuitRule,
+  ),
+});
+export type CircuitPolicy = z.infer<typeof CircuitPolicy>;
+
 /** `configs/bus.json`: how many shards each role has, and how long things are remembered. */
 export const BusPolicy = z.strictObject({
   $schema: z.string().optional(),

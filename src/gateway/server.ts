@@ -13,6 +13,7 @@ import { isLoopback } from "./guard.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { chatRoutes } from "./routes/chat.ts";
+import { circuitRoutes } from "./routes/circuits.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { knowledgeRoutes } from "./routes/knowledge.ts";
@@ -85,6 +86,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     artifactRoutes,
     metricsRoutes,
     healthRoutes,
+    circuitRoutes,
     keyRoutes,
     agentRoutes,
     orchestratorRoutes,

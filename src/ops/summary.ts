@@ -1,12 +1,13 @@
 import type { Summary } from "../contracts/metrics.ts";
 import { backlogs, oldestDue } from "../store/backlog.ts";
+import { openCircuits } from "../store/circuits.ts";
 import type { Database } from "../store/database.ts";
 import { chosenAgents, keptCounts, messageCounts, ragNumbers, sandboxErrors } from "../store/summary.ts";
 import { aliveWorkers } from "../store/workers.ts";
 
 /** The state of the whole system at `now`: what happened in the last `windowS` seconds, and what stands. */
 export async function summarise(sql: Database, { now, windowS }: { now: Date; windowS: number }): Promise<Summary> {
-  const [messages, kept, agents, rag, errors, backlog, oldest, workers] = await Promise.all([
+  const [messages, kept, agents, rag, errors, backlog, oldest, workers, circuits] = await Promise.all([
     messageCounts(sql, windowS),
     keptCounts(sql, windowS),
     chosenAgents(sql, windowS),
@@ -15,6 +16,7 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
     backlogs(sql),
     oldestDue(sql),
     aliveWorkers(sql),
+    openCircuits(sql),
   ]);
   const { p50, p95, p99 } = rag;
   const waited = new Map(oldest.map(({ key, waitedS }) => [key, waitedS]));
@@ -27,7 +29,7 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
       dead_letters: kept.deadLetters,
       artifacts: { files: kept.files, bytes: kept.bytes },
     },
-    circuits: null,
+    circuits: circuits.map(({ key, state, since, because }) => ({ key, state, since: since.toISOString(), because })),
     orchestrator: {
       decisions: sum(agents, "decisions"),
       canary: sum(agents, "canary"),

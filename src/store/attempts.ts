@@ -10,6 +10,7 @@ export type Ending = {
   worker: string | null;
   claimedAt: string | null;
   delayMs: number; // of a retry
+  blamed: boolean; // counts for the circuit of its lane: a caller did not cause it
   failure: FailureRecord | null; // null: a retry without one, because the worker stopped
   why: string | null;
 };
@@ -33,7 +34,7 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
     with e as materialized (
       select * from jsonb_to_recordset(${jsonText(rows)}::text::jsonb) as e(
         id bigint, lane integer, priority smallint, tenant text, attempts smallint, token bigint, was text, status text,
-        worker text, "claimedAt" timestamptz, "delayMs" integer, failure jsonb, why text)
+        worker text, "claimedAt" timestamptz, "delayMs" integer, blamed boolean, failure jsonb, why text)
     ),
     ended as (
       insert into bus_attempts (message_id, attempts, failed_id, lane, status, token, worker, claimed_at, delay_ms, failure,
@@ -57,12 +58,13 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
       from e join bus_messages m using (id)
       where e.status = 'dead'
     )
-    insert into bus_deltas (lane, held, ready, delayed, retried, dead, expired, cancelled)
+    insert into bus_deltas (lane, held, ready, delayed, retried, dead, expired, cancelled, failed)
     select lane, -count(*) filter (where was = 'held'),
            count(*) filter (where status = 'retry' and "delayMs" <= 0) - count(*) filter (where was = 'ready'),
            count(*) filter (where status = 'retry' and "delayMs" > 0) - count(*) filter (where was = 'delayed'),
            count(*) filter (where status = 'retry'), count(*) filter (where status = 'dead'),
-           count(*) filter (where status = 'expired'), count(*) filter (where status = 'cancelled')
+           count(*) filter (where status = 'expired'), count(*) filter (where status = 'cancelled'),
+           count(*) filter (where blamed)
     from e group by lane`;
 }
 

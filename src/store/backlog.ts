@@ -26,6 +26,17 @@ export async function foldDeltas(sql: Sql): Promise<void> {
       on conflict (lane) do update
       set ready = b.ready + excluded.ready, delayed = b.delayed + excluded.delayed, held = b.held + excluded.held
     )
+    , calls as (
+      insert into bus_calls as c (at, lane, ok, failed)
+      select date_trunc('second', at), lane, sum(done), sum(failed)
+      from taken
+      group by 1, 2
+      having sum(done) + sum(failed) > 0
+      order by 1, 2
+      on conflict (at, lane) do update set ok = c.ok + excluded.ok, failed = c.failed + excluded.failed
+    ), forgotten as (
+      delete from bus_calls where at < bus_now() - interval '1 hour' and (select locked from mine)
+    )
     insert into bus_tallies as t (at, lane, accepted, done, retried, dead, expired, cancelled)
     select to_timestamp(floor(extract(epoch from at) / 10) * 10), lane, sum(accepted), sum(done), sum(retried), sum(dead),
            sum(expired), sum(cancelled)

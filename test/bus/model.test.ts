@@ -86,7 +86,7 @@ describe("the bus against a model of itself", () => {
     }
     if (step.kind === "wait") {
       await world.moveClock(step.seconds);
-      await upkeep(settling);
+      await upkeep(settling, null);
       pass(messages, nowS + step.seconds);
       return step.seconds;
     }

@@ -67,7 +67,7 @@ describe("the summary", () => {
         dead_letters: 0,
         artifacts: { files: 0, bytes: 0 },
       },
-      circuits: null,
+      circuits: [],
       orchestrator: { decisions: 0, canary: 0, by_agent: [] },
       rag: { queries: 0, success_rate: null, latency_ms: null, empty_answer_rate: null },
       sandbox: { errors: [], refusing: 0 },

@@ -35,7 +35,17 @@ describe("claims and leases", () => {
   const retry = (message: Taken, delayMs: number) =>
     world.sql.begin((tx) =>
       endBadly(tx, [
-        { message, was: "held", status: "retry", worker: "w1", claimedAt: null, delayMs, failure: null, why: null },
+        {
+          message,
+          was: "held",
+          status: "retry",
+          worker: "w1",
+          claimedAt: null,
+          delayMs,
+          blamed: false,
+          failure: null,
+          why: null,
+        },
       ]),
     );
 

@@ -9,6 +9,7 @@ import { type Asked, decide, refusalOf } from "../../rules/decide.ts";
 import { uuidOf } from "../../rules/shadow.ts";
 import { type DecisionDraft, decisionBefore, keepDecision } from "../../store/decisions.ts";
 import { type Seen, standings } from "../../store/standings.ts";
+import { withCircuits } from "./circuits.ts";
 
 /**
  * Chooses the agent for a piece of work, and says why.
@@ -28,7 +29,8 @@ export function decideBy(policy: () => OrchestratorPolicy): Handler<DecideReques
     async handle(message, tools) {
       const { sql, record } = tools;
       const { role, work } = message.payload;
-      const [before, seen] = await Promise.all([decisionBefore(sql, message.id), standings(sql, role)]);
+      const [before, known] = await Promise.all([decisionBefore(sql, message.id), standings(sql, role)]);
+      const seen = await withCircuits(sql, known, { role, tenant: message.tenant });
       const decision = before ?? (await keepDecision(sql, draftOf(message, decideNow(message, seen, policy()))));
       if (decision.shadow) await copyTo(decision.shadow, message, tools);
       record("orchestrate_decision", decision);
