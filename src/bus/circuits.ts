@@ -1,6 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
-import type { CircuitPolicy } from "../contracts/policy.ts";
-import { type CircuitState, circuitRuleFor, turnCircuit } from "../rules/circuit.ts";
+import type { CircuitPolicy, CircuitState } from "../contracts/policy.ts";
+import { circuitRuleFor, turnCircuit } from "../rules/circuit.ts";
 import { circuitsToTurn, grantProbes, laneOf, setCircuit } from "../store/circuits.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";

@@ -32,6 +32,8 @@ export const CircuitRule = z.strictObject({
 });
 export type CircuitRule = z.infer<typeof CircuitRule>;
 
+export type CircuitState = "closed" | "open" | "half_open";
+
 /** `configs/circuit_breaker.json`. Keys are `service`, `service.role` or `service.role.shard`; the most specific wins. */
 export const CircuitPolicy = z.strictObject({
   $schema: z.string().optional(),

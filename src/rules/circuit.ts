@@ -1,6 +1,4 @@
-import type { CircuitPolicy, CircuitRule } from "../contracts/policy.ts";
-
-export type CircuitState = "closed" | "open" | "half_open";
+import type { CircuitPolicy, CircuitRule, CircuitState } from "../contracts/policy.ts";
 
 /** A circuit as it stands, and what its calls came to since it changed, within its window. */
 export type CircuitSight = {

@@ -1,4 +1,4 @@
-import type { CircuitState } from "../rules/circuit.ts";
+import type { CircuitState } from "../contracts/policy.ts";
 import type { Database, Sql } from "./database.ts";
 
 /** The circuit of one lane. */

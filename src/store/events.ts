@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Message } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
-import { factRows, insertFacts, type Fact as KindFact } from "./leases.ts";
+import { factRows, insertFacts, type Fact as KindFact } from "./facts.ts";
 import type { Claimed } from "./messages.ts";
 
 /** A fact as it is shown: one row of `bus_events`, a view of the tables that hold the transitions and of `bus_facts`. */

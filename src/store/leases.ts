@@ -1,5 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
-import { jsonText, type Part, part, type Sql } from "./database.ts";
+import { array, jsonText, type Part, part, type Sql } from "./database.ts";
+import { type Fact, factRows, insertFacts } from "./facts.ts";
 import { allowedOf, type Claimed, type Draft, type Flow, messageColumns, storing, wantedOf } from "./messages.ts";
 
 /** An attempt that ended well. */
@@ -10,9 +11,6 @@ export type Done = {
   next: Draft[];
   records: Fact[];
 };
-
-/** A fact to append with a settlement: an event of the role's own kind. */
-export type Fact = { kind: string; data: Record<string, unknown> };
 
 export type Asked = Flow & { low: string }; // nothing below this seq is worth a look
 
@@ -210,38 +208,6 @@ function noting(done: Done[], worker: string): Part {
     ),`;
 }
 
-/** Facts of one message as rows for insertFacts. */
-export function factRows(message: Claimed, facts: Fact[]) {
-  return facts.map(({ kind, data }) => ({
-    kind,
-    service: message.service,
-    role: message.role,
-    shard: message.shard,
-    tenant: message.tenant,
-    intent: message.intent,
-    trace_id: message.traceId,
-    message_id: message.id,
-    idempotency_key: message.idempotencyKey,
-    attempts: message.attempts,
-    agent_id: message.assignment?.agent_id ?? null,
-    agent_version: message.assignment?.agent_version ?? null,
-    canary: message.assignment?.canary ?? false,
-    details: data,
-  }));
-}
-
-/** An insert whose `f` may still be restricted. */
-export function insertFacts(rows: ReturnType<typeof factRows>, worker: string | null): Part {
-  return part`
-      insert into bus_facts (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
-                             attempts, worker, agent_id, agent_version, canary, details)
-      select kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
-             attempts, ${worker}, agent_id, agent_version, canary, details
-      from jsonb_to_recordset(${jsonText(rows)}::text::jsonb) as f(
-        kind text, service text, role text, shard smallint, tenant text, intent text, trace_id uuid, message_id bigint,
-        idempotency_key text, attempts smallint, agent_id text, agent_version text, canary boolean, details jsonb)`;
-}
-
 /** On lanes of others two workers may meet: each takes what the other has not. On its own a worker need not ask. */
 const lockedPlaces = part`
         select b.ctid from bus_ready b where b.ctid = any (array(select place from next)) for update skip locked`;
@@ -279,11 +245,6 @@ function claiming({ asked, perFlow, limit, own, worker, leaseMs }: Round): Part 
       returning jsonb_build_object('token', token::text, 'ids', message_ids::text[], 'attempts', attempts,
                                    'seqs', (select array_agg(seq::text) from taken)) as row
     ),`;
-}
-
-/** An array of numbers as the server reads it; cheaper than leaving each element to the driver. */
-function array(numbers: (number | string)[]): string {
-  return `{${numbers.join(",")}}`;
 }
 
 /** Prolongs the leases that are still held. Answers the tokens that are. */
@@ -337,68 +298,3 @@ export async function lapsed(tx: Sql, roles: string[], limit: number): Promise<L
 }
 
 export type Lost = Claimed & { claimedAt: string };
-
-/** Who has due messages on these lanes: found by hopping from tenant to tenant. */
-export async function flowsOn(sql: Sql, lanes: number[]): Promise<Flow[]> {
-  return sql<Flow[]>`
-    select heads.lane, heads.priority, heads.tenant
-    from unnest(${array(lanes)}::integer[]) as l (id)
-    cross join lateral (
-      with recursive head as (
-        (select lane, priority, tenant from bus_ready where lane = l.id order by priority desc, tenant, seq limit 1)
-        union all
-        select found.lane, found.priority, found.tenant
-        from head cross join lateral (
-          (select lane, priority, tenant from bus_ready b
-           where b.lane = head.lane and b.priority = head.priority and b.tenant > head.tenant
-           order by b.tenant, b.seq limit 1)
-          union all
-          (select lane, priority, tenant from bus_ready b
-           where b.lane = head.lane and b.priority < head.priority
-           order by b.priority desc, b.tenant, b.seq limit 1)
-          limit 1
-        ) found
-      )
-      select * from head
-    ) heads`;
-}
-
-/** Where the queue's order is settled: `seq` is the last one drawn, `next` and `oldest` bound the open transactions. */
-export async function watermark(sql: Sql): Promise<{ seq: string; next: string; oldest: string }> {
-  const [mark] = await sql<{ seq: string; next: string; oldest: string }[]>`
-    select s.last_value as seq, pg_snapshot_xmax(now.snapshot)::text as next, pg_snapshot_xmin(now.snapshot)::text as oldest
-    from bus_ids s cross join (select pg_current_snapshot() as snapshot) now`;
-  if (!mark) throw new Error("a sequence has one row");
-  return mark;
-}
-
-/** Makes due what has become due on these lanes. Answers where, and how long until the next is, in milliseconds. */
-export async function promote(sql: Sql, lanes: number[]): Promise<{ flows: Flow[]; nextMs: number | null }> {
-  const rows = await sql<{ lane: number | null; priority: number; tenant: string; nextMs: number | null }[]>`
-    with due as (
-      delete from bus_delayed d
-      where d.ctid = any (array(
-        select d.ctid from unnest(${array(lanes)}::integer[]) as l (id)
-        cross join lateral (
-          select ctid from bus_delayed where lane = l.id and due_at <= bus_now() order by due_at limit 1000
-          for update skip locked
-        ) d))
-      returning *
-    ),
-    readied as (
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, message_id, attempts from due order by due_at, message_id
-    ),
-    moved as (
-      insert into bus_deltas (lane, ready, delayed) select lane, count(*), -count(*) from due group by lane
-    )
-    select lane, priority, tenant, null::float8 as "nextMs" from due group by lane, priority, tenant
-    union all
-    select null, null, null, extract(epoch from min(n.due_at) - bus_now())::float8 * 1000
-    from unnest(${array(lanes)}::integer[]) as l (id)
-    cross join lateral (
-      select due_at from bus_delayed where lane = l.id and due_at > bus_now() order by due_at limit 1
-    ) n`;
-  const flows = rows.flatMap(({ lane, priority, tenant }) => (lane === null ? [] : [{ lane, priority, tenant }]));
-  return { flows, nextMs: rows.find(({ lane }) => lane === null)?.nextMs ?? null };
-}

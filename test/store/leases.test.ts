@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { publish, type Request } from "../../src/bus/publish.ts";
 import { endBadly } from "../../src/store/attempts.ts";
-import { extend, flowsOn, hold, lapsed, promote, step, type Taken } from "../../src/store/leases.ts";
+import { flowsOn, promote } from "../../src/store/flows.ts";
+import { extend, hold, lapsed, step, type Taken } from "../../src/store/leases.ts";
 import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 

@@ -1,6 +1,7 @@
 import type { Database } from "../../src/store/database.ts";
+import { flowsOn, promote } from "../../src/store/flows.ts";
 import { declareRoles } from "../../src/store/lanes.ts";
-import { type Address, flowsOn, promote, step, type Taken } from "../../src/store/leases.ts";
+import { type Address, step, type Taken } from "../../src/store/leases.ts";
 
 /** Makes roles known, as a worker that plays them would. */
 export async function declare(sql: Database, ...roles: string[]): Promise<void> {
