@@ -51,7 +51,8 @@ export const OrchestratorSummary = z.object({
       canary_pct: z.number(),
       paused: Paused.nullable(),
       trial: CanaryEvidence.nullable(), // how its test stands; null: there is none
-      of_canary: DecisionNumbers,
+      compared: z.object({ count, same_outcome: count, same_text: count }).nullable(), // of a shadow; null: it is none
+      of_canary: DecisionNumbers, // of a shadow: of its copies
       of_stable: DecisionNumbers,
     }),
   ),

@@ -15,14 +15,15 @@ export async function summariseDecisions(
   sql: Database,
   { now, windowS, tenant, plan }: Asked,
 ): Promise<OrchestratorSummary> {
-  const [groups, refused, agents, tests] = await Promise.all([
+  const [all, refused, agents, tests] = await Promise.all([
     decisionNumbers(sql, { windowS, tenant }),
     refusedDecisions(sql, { windowS, tenant }),
     allAgents(sql),
     trials(sql),
   ]);
-  const of = (ref: AgentRef) =>
-    numbersOf(groups.find((one) => one.agent_id === ref.agent_id && one.agent_version === ref.agent_version));
+  const groups = all.filter(({ copy }) => !copy);
+  const groupOf = (ref: AgentRef, copy: boolean) =>
+    all.find((one) => one.copy === copy && one.agent_id === ref.agent_id && one.agent_version === ref.agent_version);
   const trialOf = ({ id, version }: Agent) => {
     const trial = tests.find((one) => one.agent_id === id && one.agent_version === version);
     return trial ? verdictOf(trial.state, plan) : null;
@@ -41,22 +42,35 @@ export async function summariseDecisions(
     }),
     refused,
     canaries: agents.flatMap((agent) =>
-      agent.canary_of ? [{ ...canaryOf(agent, agent.canary_of, of), trial: trialOf(agent) }] : [],
+      agent.canary_of ? [{ ...canaryOf(agent, agent.canary_of, groupOf), trial: trialOf(agent) }] : [],
     ),
   };
 }
 
+/** A canary beside its stable; of a shadow, the copies it worked on. */
 function canaryOf(
   agent: Agent,
   stable: AgentRef,
-  of: (ref: AgentRef) => DecisionNumbers,
+  groupOf: (ref: AgentRef, copy: boolean) => GroupNumbers | undefined,
 ): Omit<OrchestratorSummary["canaries"][number], "trial"> {
   const canary = { agent_id: agent.id, agent_version: agent.version };
   const { service_role, mode, canary_pct, paused } = agent;
-  return { canary, stable, service_role, mode, canary_pct, paused, of_canary: of(canary), of_stable: of(stable) };
+  const own = groupOf(canary, mode === "shadow");
+  const { compared, same_outcome, same_text } = own ?? none;
+  return {
+    canary,
+    stable,
+    service_role,
+    mode,
+    canary_pct,
+    paused,
+    compared: mode === "shadow" ? { count: compared, same_outcome, same_text } : null,
+    of_canary: numbersOf(own),
+    of_stable: numbersOf(groupOf(stable, false)),
+  };
 }
 
-const none: Omit<GroupNumbers, "intent" | "tenant" | "agent_id" | "agent_version"> = {
+const none: Omit<GroupNumbers, "copy" | "intent" | "tenant" | "agent_id" | "agent_version"> = {
   decisions: 0,
   open: 0,
   good: 0,
@@ -69,6 +83,9 @@ const none: Omit<GroupNumbers, "intent" | "tenant" | "agent_id" | "agent_version
   explored: 0,
   canary: 0,
   fallbacks: 0,
+  compared: 0,
+  same_outcome: 0,
+  same_text: 0,
 };
 
 function numbersOf(group: typeof none = none): DecisionNumbers {

@@ -1,7 +1,8 @@
 import { part, type Sql } from "./database.ts";
 
-/** What became of a group of decisions. `group` says what they have in common: null: nothing, all are in it. */
+/** What became of a group of decisions: of those that have in common what is not null. */
 export type GroupNumbers = {
+  copy: boolean; // copies for shadows
   intent: string | null;
   tenant: string | null;
   agent_id: string | null;
@@ -18,11 +19,14 @@ export type GroupNumbers = {
   explored: number;
   canary: number;
   fallbacks: number;
+  compared: number; // copies whose end stands beside what the caller was answered
+  same_outcome: number;
+  same_text: number;
 };
 
 /**
  * What became of the decisions of the last `windowS` seconds (`tenant` null: of all tenants): all of them, by intent, by
- * tenant and by agent and version, in one pass along the index (at). Copies for shadows are left out.
+ * tenant and by agent and version, in one pass along the index (at); copies for shadows in groups of their own.
  */
 export async function decisionNumbers(
   sql: Sql,
@@ -30,7 +34,7 @@ export async function decisionNumbers(
 ): Promise<GroupNumbers[]> {
   const counts = part`ended_at is not null and outcome <> 'void'`;
   return sql<GroupNumbers[]>`
-    select intent, tenant, agent_id, agent_version,
+    select shadow_of is not null as copy, intent, tenant, agent_id, agent_version,
            count(*)::float8 as decisions,
            count(*) filter (where ended_at is null)::float8 as open,
            count(*) filter (where outcome = 'good')::float8 as good,
@@ -41,11 +45,13 @@ export async function decisionNumbers(
            sum(tokens)::float8 as tokens, sum(cost_usd) as cost_usd,
            count(*) filter (where explored)::float8 as explored,
            count(*) filter (where canary)::float8 as canary,
-           count(fallback_of)::float8 as fallbacks
+           count(fallback_of)::float8 as fallbacks, count(compared)::float8 as compared,
+           count(*) filter (where (compared ->> 'same_outcome')::boolean)::float8 as same_outcome,
+           count(*) filter (where (compared ->> 'same_text')::boolean)::float8 as same_text
     from registry_decisions
-    where at > bus_now() - ${windowS} * interval '1 second' and shadow_of is null
+    where at > bus_now() - ${windowS} * interval '1 second'
       and (${tenant}::text is null or tenant = ${tenant})
-    group by grouping sets ((), (intent), (tenant), (agent_id, agent_version))
+    group by shadow_of is not null, grouping sets ((), (intent), (tenant), (agent_id, agent_version))
     order by decisions desc, agent_id, agent_version, intent, tenant`;
 }
 

@@ -134,6 +134,14 @@ describe("what was decided", () => {
     expect(summary.canaries).toMatchObject([
       { canary: { agent_id: "bold" }, stable: steady, of_canary: { good: 1, bad: 0 }, of_stable: { good: 1, bad: 1 } },
     ]);
+    await sql`update registry_agents set mode = 'shadow' where id = 'bold'`;
+    await end("5", "good", 50);
+    await sql`update registry_decisions set compared = '{"same_outcome": true, "same_text": false}' where id = 5`;
+    const shadowed = OrchestratorSummary.parse(await (await get("/api/metrics/orchestrator/summary")).json());
+    expect(shadowed.total.decisions).toBe(4);
+    expect(shadowed.canaries).toMatchObject([
+      { mode: "shadow", compared: { count: 1, same_outcome: 1, same_text: 0 }, of_canary: { decisions: 1, good: 1 } },
+    ]);
     const acmes = OrchestratorSummary.parse(await (await get("/api/metrics/orchestrator/summary?tenant=acme")).json());
     expect(acmes.total).toMatchObject({ decisions: 1, success_rate: 1 });
     await door.world.moveClock(100);
