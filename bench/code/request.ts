@@ -1,9 +1,9 @@
 import type { ChatRequest } from "../../src/contracts/chat.ts";
 import type { LimitsWish } from "../../src/contracts/limits.ts";
-import { checkOf, programOf, type Task } from "./tasks.ts";
+import { checkOf, type Task } from "./tasks.ts";
 
 /** Python's own time, so that a busy machine does not change a verdict; a plain run has the same. */
-export const cpuSeconds = 10;
+export const cpuSeconds = 5;
 export const wallSeconds = 60;
 const limits: LimitsWish = { time: { cpu_ms: cpuSeconds * 1000, wall_ms: wallSeconds * 1000 } };
 
@@ -31,24 +31,23 @@ export function markOf(index: number): string {
   return `[task ${index + 1}]`;
 }
 
-/** A task, how it is known again, and the answers to it in the order in which they are given. */
-export type Answers = { mark: string; task: Task; solutions: string[] };
+/** How a task is known again, and the programs that are answered to it, one a try; an empty one is an empty answer. */
+export type Answers = { mark: string; programs: string[] };
 
-/** A cassette of answers. An answer that was recorded empty is an empty text. */
+/** A cassette of answers. */
 export function recordingOf(answers: Answers[], from: string) {
   return {
     recorded_from: from,
-    exchanges: answers.flatMap(({ mark, task, solutions }) =>
-      solutions.map((solution, n) => ({
+    exchanges: answers.flatMap(({ mark, programs }) =>
+      programs.map((program, n) => ({
         when: { includes: [mark], turn: n + 1 },
-        answer: { text: answerOf(task, solution), model: "recorded", tokens: null },
+        answer: { text: answerOf(program), model: "recorded", tokens: null },
       })),
     ),
   };
 }
 
-function answerOf(task: Task, solution: string): string {
-  if (solution.trim() === "") return "";
-  const edits = [{ path: "solution.py", content: programOf(task, solution) }];
-  return JSON.stringify({ summary: `The recorded answer to ${task.id}.`, edits });
+function answerOf(program: string): string {
+  if (program === "") return "";
+  return JSON.stringify({ summary: "As it was recorded.", edits: [{ path: "solution.py", content: program }] });
 }

@@ -64,6 +64,11 @@ function parse(text: string, number: number): unknown {
   }
 }
 
+/** The program of a task's answer, without its test; empty where the answer is. */
+export function answerOf(task: Task): string {
+  return task.solution.trim() === "" ? "" : programOf(task, task.solution);
+}
+
 /**
  * The program of a solution, without its test. One that begins at the first column is a whole definition and takes the
  * place of the prompt's; any other is the body that the prompt was cut off before.

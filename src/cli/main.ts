@@ -243,6 +243,18 @@ evaluate
   .action(async (options) => {
     await (await import("./commands/evalcode.ts")).evalCode(options);
   });
+evaluate
+  .command("repair")
+  .description("right programs are made wrong, and must be green after one repair")
+  .requiredOption("--tasks <file>", "as for `eval code`; the tasks' own solutions are taken")
+  .option("--count <n>", "changed programs; some of them turn out right", "400")
+  .option("--seed <n>", "the same seed makes the same programs", "1")
+  .option("--in-flight <n>", "requests at one time", "4")
+  .option("--json", "print JSON, for programs")
+  .addHelpText("after", "\nExit codes: 0 all as it must be, 1 something was not, 2 wrong usage, 69 no sandbox here.")
+  .action(async (options) => {
+    await (await import("./commands/evalrepair.ts")).evalRepair(options);
+  });
 const measures = program
   .command("bench")
   .description("measure something on this machine, and hold it against what was promised");

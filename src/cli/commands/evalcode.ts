@@ -1,6 +1,6 @@
 import { runPlain } from "../../../bench/code/plain.ts";
 import { markOf, recordingOf, requestOf } from "../../../bench/code/request.ts";
-import { checkOf, programOf, readTasks, type Task } from "../../../bench/code/tasks.ts";
+import { answerOf, checkOf, programOf, readTasks, type Task } from "../../../bench/code/tasks.ts";
 import { percentile, rounded, whole } from "../../../bench/numbers.ts";
 import { exitCodes } from "../../app/child.ts";
 import type { Client } from "../../client/client.ts";
@@ -33,7 +33,7 @@ export async function evalCode(options: EvalCodeOptions): Promise<void> {
   if (tasks.length === 0) throw new Failure("invalid_request", `there are no tasks in ${path}`);
   const asked = tasks.map((task, n) => ({ task, mark: markOf(n) }));
   const width = whole("--in-flight", options.inFlight, 1);
-  const recorded = asked.map((one) => ({ ...one, solutions: [one.task.solution] }));
+  const recorded = asked.map(({ task, mark }) => ({ mark, programs: [answerOf(task)] }));
 
   const { client, close } = await openGround(options.cassette ?? recordingOf(recorded, path));
   try {
