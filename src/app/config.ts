@@ -28,7 +28,7 @@ const Environment = z.object({
   BODY_LIMIT: z.coerce.number().int().min(1024).max(16_777_216).default(1_048_576), // bytes
   ADMIN_TOKEN: text.refine((value) => value === null || value.length >= 8, "is at least 8 characters"),
   REQUIRE_ADMIN_FOR_NON_GET: flag,
-  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(100).default(8),
+  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(2000).default(8),
   LEASE_MS: z.coerce.number().int().min(500).max(3_600_000).default(15_000),
   ATTEMPT_MS: z.coerce.number().int().min(1000).max(86_400_000).default(600_000),
   MODEL_BASE_URL: url,

@@ -135,7 +135,7 @@ export async function giveBack({ sql }: Settling, message: Claimed): Promise<voi
  * Settles the messages of our roles whose lease ran out, as lost with their worker. A message that kills its worker
  * again and again runs out of attempts and becomes a dead letter. Answers how many there were.
  */
-export async function settleLapsed(settling: Settling, limit = 20): Promise<number> {
+export async function settleLapsed(settling: Settling, limit = 200): Promise<number> {
   const roles = settling.handlers.map(({ role }) => role);
   const news: Wake = { roles: [], traces: [], flows: [] };
   const lost = await settling.sql.begin(async (tx) => {
