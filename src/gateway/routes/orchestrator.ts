@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { sightOf } from "../../bus/sight.ts";
 import { Failure } from "../../contracts/failure.ts";
 import {
   DecisionList,
@@ -15,7 +16,6 @@ import { summariseDecisions } from "../../ops/decisions.ts";
 import { whatIf } from "../../ops/whatif.ts";
 import { decide, refusalOf } from "../../rules/decide.ts";
 import { type DecisionRow, decisionOf, decisionsIn, latestDecisions } from "../../store/decisions.ts";
-import { standings } from "../../store/standings.ts";
 import { problems, type Routes } from "../route.ts";
 
 /** `/api/orchestrator/*` and its summary: what was decided, why, how it ended, and what would be decided. */
@@ -50,7 +50,7 @@ export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestr
         intent,
         key: key ?? newTraceId(),
       };
-      const decision = decide(asked, await standings(sql, role), orchestrator());
+      const decision = decide(asked, await sightOf(sql, { role, tenant }), orchestrator());
       if (decision.chosen !== null) return { key: asked.key, would: decision, refusal: null };
       return { key: asked.key, would: null, refusal: refusalOf(asked, decision) };
     },

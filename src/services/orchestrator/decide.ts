@@ -1,5 +1,6 @@
 import type { Handler, Tools } from "../../bus/handler.ts";
 import { publish } from "../../bus/publish.ts";
+import { sightOf } from "../../bus/sight.ts";
 import type { OrchestratorPolicy } from "../../contracts/choice.ts";
 import { Decided, DecideRequest, type Decision } from "../../contracts/decision.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
@@ -8,8 +9,7 @@ import type { ShadowRequest } from "../../contracts/orchestrator.ts";
 import { type Asked, decide, refusalOf } from "../../rules/decide.ts";
 import { uuidOf } from "../../rules/shadow.ts";
 import { type DecisionDraft, decisionBefore, keepDecision } from "../../store/decisions.ts";
-import { type Seen, standings } from "../../store/standings.ts";
-import { withCircuits } from "./circuits.ts";
+import type { Seen } from "../../store/standings.ts";
 
 /**
  * Chooses the agent for a piece of work, and says why.
@@ -29,8 +29,8 @@ export function decideBy(policy: () => OrchestratorPolicy): Handler<DecideReques
     async handle(message, tools) {
       const { sql, record } = tools;
       const { role, work } = message.payload;
-      const [before, known] = await Promise.all([decisionBefore(sql, message.id), standings(sql, role)]);
-      const seen = await withCircuits(sql, known, { role, tenant: message.tenant });
+      const { tenant } = message;
+      const [before, seen] = await Promise.all([decisionBefore(sql, message.id), sightOf(sql, { role, tenant })]);
       const decision = before ?? (await keepDecision(sql, draftOf(message, decideNow(message, seen, policy()))));
       if (decision.shadow) await copyTo(decision.shadow, message, tools);
       record("orchestrate_decision", decision);

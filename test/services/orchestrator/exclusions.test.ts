@@ -6,6 +6,9 @@ import { type DecideRequest, Decision, type Exclusion } from "../../../src/contr
 import { replay } from "../../../src/rules/replay.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { pauseAgent, register } from "../../../src/store/agents.ts";
+import { laneOf, setCircuit } from "../../../src/store/circuits.ts";
+import type { Database } from "../../../src/store/database.ts";
+import { declareRoles } from "../../../src/store/lanes.ts";
 import { agentSpec, shipped, steady } from "../../support/agents.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
@@ -68,6 +71,11 @@ const cases: Partial<Record<Exclusion, Case>> = {
     happens: ({ sql }) => register(sql, agentSpec({ id: "bold", canary_of: steady, canary_pct: 100 })),
     words: "its canary bold 1 takes this key",
   },
+  circuit: {
+    happens: ({ sql }) => openCircuit(sql, "play.work"),
+    agent: { reach: { kind: "builtin", role: "play.work" } },
+    words: "circuit open on play.work.",
+  },
   tried: { request: { fallback: { of: "1", left: 0, failed } }, words: "it was tried before and failed" },
 };
 
@@ -106,8 +114,8 @@ describe("an agent that cannot be chosen", () => {
     expect(text).toContain(`steady 1: ${steadys?.excluded}`);
   });
 
-  test("every reason is met above but those that others bring: an address, an open circuit", () => {
-    const met = new Set([...Object.keys(cases), "address", "circuit"]);
+  test("every reason is met above but the one that others bring: an address", () => {
+    const met = new Set([...Object.keys(cases), "address"]);
     expect(Decision.shape.candidates.element.shape.exclusion.unwrap().options.filter((one) => !met.has(one))).toEqual(
       [],
     );
@@ -132,6 +140,16 @@ describe("an agent that cannot be chosen", () => {
     });
   });
 });
+
+/** Opens the circuits of all lanes of a role. */
+async function openCircuit(sql: Database, to: string): Promise<void> {
+  await declareRoles(sql, [{ role: to, shards: 4, ordered: false }]);
+  for (let shard = 0; shard < 4; shard += 1) {
+    const lane = await laneOf(sql, `${to}.${shard}`);
+    if (lane === null) throw new Error(`there is no lane ${to}.${shard}`);
+    await setCircuit(sql, { lane, state: "open", because: "it is a test", byHand: true, probes: 0 });
+  }
+}
 
 /** The decision that chose `steady` first. */
 async function decidedBefore({ sql }: World): Promise<void> {
