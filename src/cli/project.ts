@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { createReadStream } from "node:fs";
-import { lstat, readdir } from "node:fs/promises";
+import { lstat, open, readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import type { TarFile } from "../client/tar.ts";
@@ -70,9 +69,24 @@ export async function* filesOf(
   for (const path of paths) {
     const place = join(folder, path);
     const { size } = await lstat(place);
-    yield { path, bytes: size, content: size === 0 ? nothing() : createReadStream(place, { end: size - 1 }) };
+    yield { path, bytes: size, content: piecesOf(place, size) };
     tell(size);
   }
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array, void> {}
+/** The bytes of a file in pieces no larger than they must be: many small files are many pieces. */
+async function* piecesOf(place: string, size: number): AsyncGenerator<Uint8Array, void> {
+  if (size === 0) return;
+  const file = await open(place);
+  try {
+    for (let done = 0; done < size; ) {
+      const piece = Buffer.allocUnsafeSlow(Math.min(65_536, size - done));
+      const { bytesRead } = await file.read(piece, 0, piece.length, done);
+      if (bytesRead === 0) return; // it shrank: the tar says so
+      yield piece.subarray(0, bytesRead);
+      done += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
