@@ -92,7 +92,7 @@ describe("the client", () => {
 
     expect(await client.trace(trace_id)).toMatchObject({ trace: { intent: "rag.index" } });
     expect(await client.health()).toMatchObject({ status: "ok" });
-    expect(await client.summary()).toMatchObject({ circuits: null });
+    expect(await client.summary()).toMatchObject({ circuits: [] });
     expect(await client.openapi()).toMatchObject({ openapi: "3.1.0" });
     const { id, key } = await admin.createKey({ name: "mine", kind: "tenant", tenant: "acme" });
     expect((await openClient({ url: door.url, token: key }).traces()).traces).toEqual([]);

@@ -76,7 +76,12 @@ describe("the checker", () => {
     await world.sql`delete from bus_attempts where message_id = ${id}`;
     await world.sql`delete from bus_leases where ${id}::bigint = any (message_ids)`;
 
-    expect(await broken()).toEqual([`lost ${id}: chaos.second neither waits, nor is held, nor has an end`]);
+    const { traceId } = await world.sql<{ traceId: string }[]>`
+      select trace_id as "traceId" from bus_messages where id = ${id}`.then(([row]) => row ?? { traceId: "none" });
+    expect(await broken()).toEqual([
+      `open key-0: its trace ${traceId} is open`,
+      `lost ${id}: chaos.second neither waits, nor is held, nor has an end`,
+    ]);
   });
 
   test("finds a message that was answered and is not there, and lets one be whose answer was lost", async () => {
