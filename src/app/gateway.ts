@@ -16,6 +16,7 @@ export async function runGateway(
   const sql = connect(databaseUrl, { max: 6 });
   const policies = await followPolicy("route_policies.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
+  const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
   const open = (port: number) =>
     openGateway({
       sql,
@@ -27,6 +28,7 @@ export async function runGateway(
       allowRemoteWithoutKeys: false,
       bodyLimit: config.bodyLimit,
       orchestrator: orchestrator.current,
+      approvals: approvals.current,
       refusesAddress: () => null,
       log,
       now: () => new Date(),
@@ -47,6 +49,7 @@ export async function runGateway(
     async stop() {
       policies.stop();
       orchestrator.stop();
+      approvals.stop();
       await gateway.close();
       await sql.end({ timeout: 5 });
     },

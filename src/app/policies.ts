@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { ApprovalPolicy } from "../contracts/approval.ts";
 import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
@@ -11,6 +12,7 @@ import { tellAlone } from "../store/events.ts";
 
 /** The operator's files, by name, and the shape each must have. */
 const shapes = {
+  "approvals.json": ApprovalPolicy,
   "orchestrator.json": OrchestratorPolicy,
   "bus.json": BusPolicy,
   "circuit_breaker.json": CircuitPolicy,
@@ -23,6 +25,7 @@ export type PolicyOf<Name extends PolicyName> = z.output<(typeof shapes)[Name]>;
 
 /** Every file of the operator. */
 export const policyNames: PolicyName[] = [
+  "approvals.json",
   "bus.json",
   "circuit_breaker.json",
   "orchestrator.json",

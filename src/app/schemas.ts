@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ApprovalPolicy, ApprovalRecord } from "../contracts/approval.ts";
 import { ArtifactMeta } from "../contracts/artifact.ts";
 import { ChatRequest, WorkflowRequest } from "../contracts/chat.ts";
 import { OrchestratorPolicy } from "../contracts/choice.ts";
@@ -19,6 +20,7 @@ const shapes: Record<string, z.ZodType> = {
   "build-test.summary": BuildTestSummary,
   "codegen.edits": EditSet,
   "codegen.metrics": CodegenMetrics,
+  "approval.record": ApprovalRecord,
   "rag.index": IndexArtifact,
   "rag.query": QueryArtifact,
   "sandbox.error": SandboxError,
@@ -31,6 +33,7 @@ const shapes: Record<string, z.ZodType> = {
   "bus.message": BusMessage,
   "bus.event": EventView,
   "event.decision": Decision,
+  "config.approvals": ApprovalPolicy,
   "config.orchestrator": OrchestratorPolicy,
   "config.bus": BusPolicy,
   "config.circuit_breaker": CircuitPolicy,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { AnyHandler } from "../bus/handler.ts";
 import { startWorker } from "../bus/worker.ts";
+import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
@@ -12,6 +13,7 @@ import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
 import { generate } from "../services/codegen/generate.ts";
 import { execute } from "../services/executor/execute.ts";
+import { answered } from "../services/orchestrator/answered.ts";
 import { decideBy } from "../services/orchestrator/decide.ts";
 import { shadow } from "../services/orchestrator/shadow.ts";
 import { index } from "../services/rag/index.ts";
@@ -33,8 +35,8 @@ import { keepProbing } from "./probes.ts";
 import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
-function handlersBy(orchestrator: () => OrchestratorPolicy): AnyHandler[] {
-  return [ask, index, query, decideBy(orchestrator), shadow, execute, generate, run];
+function handlersBy(orchestrator: () => OrchestratorPolicy, approvals: () => ApprovalPolicy): AnyHandler[] {
+  return [ask, index, query, decideBy(orchestrator, approvals), answered, shadow, execute, generate, run];
 }
 
 /** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
@@ -48,7 +50,8 @@ export async function runWorker(
   const bus = await followPolicy("bus.json", { folder: config.configDir, sql, log });
   const circuits = await followPolicy("circuit_breaker.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
-  const handlers = handlersBy(orchestrator.current);
+  const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
+  const handlers = handlersBy(orchestrator.current, approvals.current);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
   const hub = await openSandboxHub(config, { sql, log });
 
@@ -116,6 +119,7 @@ export async function runWorker(
       bus.stop();
       circuits.stop();
       orchestrator.stop();
+      approvals.stop();
       limits.stop();
       await hub.close();
       await sql.end({ timeout: 5 });

@@ -7,13 +7,16 @@ import { addressOf } from "./roles.ts";
 /** The largest payload of a message, in bytes of JSON; more travels as an artifact. */
 export const payloadCap = 262_144;
 
+/** What waiting may add to a payload that is as large as one may be: what was asked, and the answer. In bytes. */
+export const waitRoom = 32_768;
+
 /** The usual priority: 0 can wait, 9 goes first. */
 export const usualPriority = 5;
 
 /** A message that follows from another, as it will be stored. Throws when it must not be. */
-export async function follow(sql: Database, message: Claimed, next: Next): Promise<Draft> {
+export async function follow(sql: Database, message: Claimed, next: Next, room = 0): Promise<Draft> {
   const { to, payload, intent, assignment, key, priority, ttlMs, delayMs, shardKey } = next;
-  mustFit(to, JSON.stringify(payload ?? null));
+  mustFit(to, JSON.stringify(payload ?? null), room);
   const orderKey = shardKey ?? message.tenant;
   return {
     ...(await addressOf(sql, { to, key: orderKey })),
@@ -35,10 +38,10 @@ export async function follow(sql: Database, message: Claimed, next: Next): Promi
   };
 }
 
-/** Throws `payload_too_large` above the cap. */
-export function mustFit(to: string, json: string): void {
+/** Throws `payload_too_large` above the cap, and `room` above it. */
+export function mustFit(to: string, json: string, room = 0): void {
   const bytes = Buffer.byteLength(json);
-  if (bytes <= payloadCap) return;
+  if (bytes <= payloadCap + room) return;
   throw new Failure("payload_too_large", `the message to ${to} is ${bytes} bytes; ${payloadCap} is the most`);
 }
 

@@ -26,8 +26,8 @@ export type Wait = {
   asked: Record<string, unknown>; // shown to whoever answers
   secretHash?: Buffer; // SHA-256 of a token that may answer
   expiresMs: number;
-  next: Next; // published with the answer, as `answered` in its payload: { by, answer }
-  onExpiry?: Next; // published when nobody answers; without it the trace fails as expired
+  next: Next; // published with the answer, as `answered` in its payload: { id, by, answer }
+  onExpiry?: Next; // published when nobody answers, with `unanswered` in its payload: { id }; without it the trace fails as expired
 };
 
 /**

@@ -1,10 +1,10 @@
-import { asFailure, Failure, failures, recordOf } from "../contracts/failure.ts";
+import { asFailure, Failure, type FailureCode, failures, recordOf } from "../contracts/failure.ts";
 import type { RetryPolicy } from "../contracts/policy.ts";
 import { judge, ruleFor } from "../rules/retry.ts";
 import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
 import { type Ending, endBadly, lineNext } from "../store/attempts.ts";
 import type { Database, Sql } from "../store/database.ts";
-import { tellMany } from "../store/events.ts";
+import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
 import { branchesOf, closeBranch, openJoin } from "../store/joins.ts";
 import { type Done, hold, lapsed, step } from "../store/leases.ts";
@@ -12,7 +12,7 @@ import { type Claimed, type Draft, insertMessages } from "../store/messages.ts";
 import { endTrace } from "../store/traces.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
-import { follow, mustFit } from "./draft.ts";
+import { follow, mustFit, waitRoom } from "./draft.ts";
 import type { AnyHandler, Outcome } from "./handler.ts";
 
 /** What an attempt left behind besides its outcome; written with the settlement, or thrown away with it. */
@@ -74,7 +74,11 @@ export async function settleDone(
     await keepStaged(tx, artifactsBase, staged);
     const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
-    if (waits) await openWait(tx, waits);
+    if (waits) {
+      const { id, expiresAt } = await openWait(tx, waits);
+      const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
+      await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
+    }
     await step(tx, {
       worker: message.worker,
       done: [{ ...done, next }],
@@ -162,14 +166,22 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
   return lost;
 }
 
+/** Ends that leave no dead letter: somebody or time has said that it shall not be. */
+const endsOf: { [Code in FailureCode]?: "expired" | "cancelled" } = {
+  expired: "expired",
+  cancelled: "cancelled",
+  approval_refused: "cancelled",
+  approval_expired: "cancelled",
+};
+
 export type Verdict = Pick<Ending, "status" | "delayMs" | "blamed" | "failure" | "why">;
 
 function verdictOf({ policy, chance }: Settling, message: Claimed, failure: Failure): Verdict {
   const record = recordOf(failure);
-  if (failure.code === "expired" || failure.code === "cancelled") {
-    return { status: failure.code, delayMs: 0, blamed: false, failure: record, why: null };
-  }
-  const blamed = failures[failure.code].blame !== "caller";
+  const calledOff = endsOf[failure.code];
+  if (calledOff) return { status: calledOff, delayMs: 0, blamed: false, failure: record, why: null };
+  const { blame } = failures[failure.code];
+  const blamed = blame === "agent" || blame === "system";
   const verdict = judge(failure, ruleFor(policy(), message), { attempts: message.attempts, chance: chance() });
   if (!verdict.again) return { status: "dead", delayMs: 0, blamed, failure: record, why: verdict.why };
   return { status: "retry", delayMs: verdict.delayMs, blamed, failure: record, why: null };
@@ -237,8 +249,9 @@ async function waitOf(sql: Database, message: Claimed, wait: NonNullable<Outcome
     asked: wait.asked,
     secretHash: wait.secretHash ?? null,
     expiresMs: wait.expiresMs,
-    next: await follow(sql, message, wait.next),
-    onExpiry: wait.onExpiry ? await follow(sql, message, wait.onExpiry) : null,
+    notAfter: message.expiresAt,
+    next: await follow(sql, message, wait.next, waitRoom),
+    onExpiry: wait.onExpiry ? await follow(sql, message, wait.onExpiry, waitRoom) : null,
   };
 }
 

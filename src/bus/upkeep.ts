@@ -3,6 +3,7 @@ import type { CircuitPolicy } from "../contracts/policy.ts";
 import { endBadly, takeOut } from "../store/attempts.ts";
 import { foldDeltas } from "../store/backlog.ts";
 import { expireDeadlines } from "../store/cancels.ts";
+import { tellAlone } from "../store/events.ts";
 import { closeBranch } from "../store/joins.ts";
 import { endTrace, rootOf } from "../store/traces.ts";
 import { expiredWaits } from "../store/waits.ts";
@@ -45,10 +46,12 @@ async function expireMessages(settling: Settling): Promise<void> {
 async function expireWaits({ sql }: Settling): Promise<void> {
   const news: Wake = { roles: [], traces: [], flows: [] };
   await sql.begin(async (tx) => {
-    for (const { next, onExpiry, traceId, messageId } of await expiredWaits(tx, 100)) {
+    for (const { id, kind, tenant, next, onExpiry, traceId, messageId } of await expiredWaits(tx, 100)) {
       news.traces.push(traceId);
+      await tellAlone(tx, { kind: `${kind}_expired`, tenant, traceId, details: { wait_id: id } });
       if (onExpiry) {
-        await publishIn(tx, [onExpiry], news);
+        const payload = typeof onExpiry.payload === "object" ? onExpiry.payload : {};
+        await publishIn(tx, [{ ...onExpiry, payload: { ...payload, unanswered: { id } } }], news);
         continue;
       }
       const failure = recordOf(new Failure("expired", "nobody answered in time"));

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type ApprovalAnswer, ApprovalList, type ApprovalsQuery, ApprovalView } from "../contracts/approval.ts";
 import type { ChatRequest, WorkflowRequest } from "../contracts/chat.ts";
 import { GateView } from "../contracts/code.ts";
 import {
@@ -71,6 +72,11 @@ export type Client = {
   cancel(traceId: string): Promise<Cancelled>;
   /** A trace as it happens, to its end. A connection that breaks is taken up again where it broke. */
   follow(traceId: string, options?: FollowOptions): AsyncGenerator<News, void>;
+  /** What waits for a person's approval, or did; the latest first. */
+  approvals(query?: ApprovalsQuery): Promise<ApprovalList>;
+  approval(id: string): Promise<ApprovalView>;
+  /** Throws `conflict` when it was answered before, `approval_expired` when it is too late. */
+  answerApproval(id: string, answer: z.input<typeof ApprovalAnswer>): Promise<ApprovalView>;
   artifacts(query?: ArtifactsQuery): Promise<ArtifactList>;
   artifact(path: string): Promise<File>;
   summary(): Promise<Summary>;
@@ -136,6 +142,10 @@ export function openClient(door: Door): Client {
     circuits: () => json(CircuitList, { path: "/api/circuits" }),
     setCircuit: (key, verb, reason) =>
       json(CircuitList, { method: "POST", path: `/api/circuits/${encodeURIComponent(key)}/${verb}`, body: { reason } }),
+    approvals: (query = {}) => json(ApprovalList, { path: `/api/approvals${queryOf(query)}` }),
+    approval: (id) => json(ApprovalView, { path: `/api/approvals/${encodeURIComponent(id)}` }),
+    answerApproval: (id, body) =>
+      json(ApprovalView, { method: "POST", path: `/api/approvals/${encodeURIComponent(id)}`, body }),
     health: () => json(Health, { path: "/health" }),
     openapi: () => json(z.record(z.string(), z.unknown()), { path: "/openapi.json" }),
     createKey: (body) => json(KeyCreated, { method: "POST", path: "/api/keys", body }),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { TraceId } from "./message.ts";
 
 /** The folders of a trace's artifacts, one per kind of work. */
-export const ArtifactKind = z.enum(["codegen", "build-test", "rag", "sandbox", "dlq", "scenario"]);
+export const ArtifactKind = z.enum(["codegen", "build-test", "rag", "sandbox", "approval", "dlq", "scenario"]);
 export type ArtifactKind = z.infer<typeof ArtifactKind>;
 
 /** The `.meta.json` beside every artifact, and its row in the index. `path` is below ARTIFACTS_BASE. */

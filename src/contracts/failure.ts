@@ -3,7 +3,7 @@
  *
  * status  what HTTP answers
  * retry   whether the bus tries the message again by itself
- * blame   who caused it: `caller` never opens a circuit and never costs an agent its score
+ * blame   who caused it: `caller` and `nobody` never open a circuit and never cost an agent its score
  */
 export const failures = {
   invalid_request: { status: 400, retry: false, blame: "caller" },
@@ -26,6 +26,8 @@ export const failures = {
   idempotency_conflict: { status: 422, retry: false, blame: "caller" },
   nothing_to_test: { status: 422, retry: false, blame: "caller" },
   tests_failed: { status: 422, retry: false, blame: "caller" },
+  approval_refused: { status: 403, retry: false, blame: "nobody" },
+  approval_expired: { status: 410, retry: false, blame: "nobody" },
   too_many_requests: { status: 429, retry: true, blame: "caller" },
 
   no_candidate: { status: 503, retry: true, blame: "system" },
@@ -52,7 +54,10 @@ export const failures = {
   database_unavailable: { status: 503, retry: true, blame: "system" },
   gateway_unreachable: { status: 503, retry: true, blame: "system" },
   internal: { status: 500, retry: true, blame: "system" },
-} as const satisfies Record<string, { status: number; retry: boolean; blame: "caller" | "agent" | "system" }>;
+} as const satisfies Record<
+  string,
+  { status: number; retry: boolean; blame: "caller" | "agent" | "system" | "nobody" }
+>;
 
 export type FailureCode = keyof typeof failures;
 

@@ -48,6 +48,7 @@ export const Assignment = z.object({
       failed: z.array(Failed), // who failed this request before
     })
     .nullish(), // none: nobody else is asked
+  approval: z.object({ patch: z.boolean(), expires_s: z.number().int().positive() }).nullish(), // patch: a person is asked before the change is handed out, by the policy at the time of the decision
 });
 export type Assignment = z.infer<typeof Assignment>;
 

@@ -12,6 +12,8 @@ export type Identity = {
   kind: "anonymous" | "tenant" | "operator" | "admin";
   tenant: string;
   name: string; // of the key, for the audit log; never the key
+  kinds: Caller[]; // all that the credential stands for
+  named: boolean; // the tenant was named in `x-tenant`
 };
 
 export type GuardOptions = {
@@ -26,7 +28,7 @@ export type GuardOptions = {
 /** How long the guard waits for the database. */
 const patienceMs = 3000;
 
-const nobody: Identity = { kind: "anonymous", tenant: "local", name: "anonymous" };
+const nobody: Identity = { kind: "anonymous", tenant: "local", name: "anonymous", kinds: ["public"], named: false };
 
 /**
  * Decides about a request before its body is read, and says who asks.
@@ -60,7 +62,8 @@ export async function guard(request: FastifyRequest, options: GuardOptions): Pro
   }
   mustBeAllowed(proof.kinds, { route, allow });
   const tenant = await tenantFor(request, proof, sql);
-  return { kind: proof.admin ? "admin" : (keys.key?.kind ?? "anonymous"), tenant, name: proof.name };
+  const kind = proof.admin ? "admin" : (keys.key?.kind ?? "anonymous");
+  return { kind, tenant, name: proof.name, kinds: proof.kinds, named: request.headers["x-tenant"] !== undefined };
 }
 
 type Shown = { adminToken: string | null; bearer: boolean; keySha256: Buffer | null };

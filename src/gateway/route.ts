@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServerDefault } from "fastify";
 import { z } from "zod";
+import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Accepted, Problem } from "../contracts/http.ts";
 import type { Database } from "../store/database.ts";
@@ -29,6 +30,7 @@ export type RouteTools = {
   artifactsBase: string;
   adminToken: string | null;
   orchestrator: () => OrchestratorPolicy; // as it is in force now
+  approvals: () => ApprovalPolicy;
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   now: () => Date;
   newTraceId: () => string;

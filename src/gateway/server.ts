@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import helmet from "@fastify/helmet";
 import type { RouteOptions } from "fastify";
+import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
@@ -11,6 +12,7 @@ import { docsRoutes } from "./docs.ts";
 import { openDoor, refuseUnknown, watch } from "./door.ts";
 import { isLoopback } from "./guard.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
@@ -34,6 +36,7 @@ export type GatewayOptions = {
   allowRemoteWithoutKeys: boolean; // true only where something else keeps strangers out
   bodyLimit: number; // bytes
   orchestrator: () => OrchestratorPolicy; // as it is in force now
+  approvals: () => ApprovalPolicy;
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   log: Log;
   now: () => Date;
@@ -90,6 +93,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     keyRoutes,
     agentRoutes,
     orchestratorRoutes,
+    approvalRoutes,
   ]) {
     add(app, tools);
   }

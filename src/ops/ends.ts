@@ -63,8 +63,9 @@ function countOf(end: CountedEnd, agents: Agent[]): Count {
   };
 }
 
-function latencyOf({ at, ended_at }: Ended): number {
-  return Math.max(0, ended_at.getTime() - at.getTime());
+/** What the agent took: a person who was asked in between is not its time. */
+function latencyOf({ at, ended_at, waited_ms }: Ended): number {
+  return Math.max(0, ended_at.getTime() - at.getTime() - waited_ms);
 }
 
 /** The records that these ends change, each agent and intent once. */

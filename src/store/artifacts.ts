@@ -7,7 +7,7 @@ import type { Message } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
 
 /** A file that was written but is not yet visible: it takes its place when its attempt settles. */
-export type Staged = { meta: ArtifactMeta; draft: string };
+export type Staged = { meta: ArtifactMeta; draft: string; held: boolean }; // held: a person must let it go first
 
 /** Where drafts wait, below ARTIFACTS_BASE: the same disk, so that taking its place is one rename. */
 const draftsFolder = ".drafts";
@@ -55,7 +55,8 @@ export async function stage(
   const draft = join(base, draftsFolder, `${token}-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`);
   await mkdir(dirname(draft), { recursive: true });
   await writeFile(draft, bytes);
-  return { meta, draft };
+  const held = kind === "codegen" && message.assignment?.approval?.patch === true;
+  return { meta, draft, held };
 }
 
 /** Puts staged files in their places and in the index, inside the settling transaction: the lease is still ours. */
@@ -70,17 +71,23 @@ export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promi
   if (staged.length === 0) return;
   await tx`
     insert into artifacts (path, trace_id, tenant, kind, schema, intent, message_id, idempotency_key, agent_id,
-                           agent_version, canary, attempts, sha256, bytes, content_type, created_at)
+                           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held)
     select path, trace_id, tenant, split_part(path, '/', 2), schema, intent, message_id, idempotency_key, agent_id,
-           agent_version, canary, attempts, sha256, bytes, content_type, created_at
-    from jsonb_to_recordset(${jsonText(staged.map(({ meta }) => meta))}::text::jsonb) as kept(
+           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held
+    from jsonb_to_recordset(${jsonText(staged.map(({ meta, held }) => ({ ...meta, held })))}::text::jsonb) as kept(
       path text, trace_id uuid, tenant text, schema text, intent text, message_id bigint, idempotency_key text,
       agent_id text, agent_version text, canary boolean, attempts smallint, sha256 text, bytes bigint, content_type text,
-      created_at timestamptz)
+      created_at timestamptz, held boolean)
     on conflict (path) do update
     set message_id = excluded.message_id, idempotency_key = excluded.idempotency_key, agent_id = excluded.agent_id,
         agent_version = excluded.agent_version, canary = excluded.canary, attempts = excluded.attempts, sha256 = excluded.sha256,
-        bytes = excluded.bytes, content_type = excluded.content_type, created_at = excluded.created_at`;
+        bytes = excluded.bytes, content_type = excluded.content_type, created_at = excluded.created_at,
+        held = excluded.held`;
+}
+
+/** Lets go of what a person had to approve first: whoever may read the trace may read it from now on. */
+export async function releaseArtifacts(sql: Sql, traceId: string): Promise<void> {
+  await sql`update artifacts set held = false where trace_id = ${traceId} and held`;
 }
 
 /** Throws away what was staged by an attempt that may not settle. */
@@ -92,18 +99,19 @@ export type ArtifactQuery = {
   tenant: string | null; // null: all
   traceId: string | null;
   before: { at: string; path: string } | null; // strictly behind this place in the order
+  held: boolean; // those too that wait for approval
   limit: number;
 };
 
 /** The index: latest first, of one tenant (null: all) and, when given, one trace. */
-export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }: ArtifactQuery) {
+export async function artifactIndex(sql: Sql, { tenant, traceId, before, held, limit }: ArtifactQuery) {
   return sql<ArtifactMeta[]>`
     select schema, path, trace_id, tenant, intent, message_id, idempotency_key, agent_id, agent_version, canary,
            attempts, to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
            sha256, bytes::float8 as bytes, content_type
     from artifacts
     where (${tenant}::text is null or tenant = ${tenant})
-      and (${traceId}::uuid is null or trace_id = ${traceId})
+      and (${traceId}::uuid is null or trace_id = ${traceId}) and (${held} or not held)
       and (${before?.at ?? null}::timestamptz is null
            or (created_at, path) < (${before?.at ?? null}::timestamptz, ${before?.path ?? null}::text))
     order by created_at desc, path desc
@@ -112,8 +120,8 @@ export async function artifactIndex(sql: Sql, { tenant, traceId, before, limit }
 
 /** One file by its path; null when it is not in the index or belongs to another tenant (`tenant` null: any). */
 export async function artifactAt(sql: Sql, path: string, tenant: string | null) {
-  const [row] = await sql<{ sha256: string; content_type: string }[]>`
-    select sha256, content_type from artifacts
+  const [row] = await sql<{ sha256: string; content_type: string; held: boolean }[]>`
+    select sha256, content_type, held from artifacts
     where path = ${path} and (${tenant}::text is null or tenant = ${tenant})`;
   return row ?? null;
 }

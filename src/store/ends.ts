@@ -21,6 +21,7 @@ export type Ended = {
   failure: Pick<FailureRecord, "code"> | null;
   tokens: number | null; // that a model used; null: nobody said
   cost_usd: number | null; // null: nobody said
+  waited_ms: number; // of the time in between, for a person's approval
 };
 
 /** Takes the sweep's turn until the transaction ends. False: another worker has it. */
@@ -52,7 +53,7 @@ export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
            coalesce(f.at, t.ended_at) as ended_at,
            case when f.id is null then t.answer end as answer,
            case when f.id is null then t.failure else f.record -> 'fallback' -> 'failure' end as failure,
-           spent.tokens, spent.cost_usd
+           spent.tokens, spent.cost_usd, asked.waited_ms
     from looked
     join registry_decisions d on d.id = looked.id
     left join registry_decisions f on f.fallback_of = d.id
@@ -67,6 +68,12 @@ export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
       join bus_ends e on e.message_id = m.id
       where m.trace_id = d.trace_id and m.assignment ->> 'agent_id' = d.agent_id and m.assignment ->> 'agent_version' = d.agent_version
     ) spent
+    cross join lateral (
+      select coalesce(sum(extract(epoch from w.answered_at - w.opened_at) * 1000), 0)::float8 as waited_ms
+      from bus_waits w
+      where w.trace_id = d.trace_id and w.kind = 'approval' and w.message_id >= d.id and w.answered_at is not null
+        and (f.id is null or w.message_id < f.id)
+    ) asked
     where d.ended_at is null and (t.ended_at is not null or f.id is not null)
     order by d.id
     limit ${limit}

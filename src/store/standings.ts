@@ -4,7 +4,7 @@ import { part, type Sql } from "./database.ts";
 
 /**
  * What is known of an agent now, beside its row: how long it has been silent, what it has in hand (counted up to four
- * times its capacity: beyond that it is as full as it can be) and its record. Kept numbers and short index scans, so
+ * times its capacity: beyond that it is as full as it can be; what waits for a person is in nobody's hand) and its record. Kept numbers and short index scans, so
  * that a decision costs the same after a million of them.
  */
 const standing = part`
@@ -12,6 +12,8 @@ const standing = part`
   (select count(*)::int from (
      select from registry_decisions d
      where d.agent_id = a.id and d.agent_version = a.version and d.ended_at is null
+       and not exists (select from bus_waits w
+                       where w.trace_id = d.trace_id and w.kind = 'approval' and w.answered_at is null)
      order by d.agent_id, d.agent_version, d.trace_id -- as the index of open ones has them
      limit 4 * a.capacity) held) as in_flight,
   coalesce((select jsonb_agg(jsonb_build_object(

@@ -1,4 +1,4 @@
-import { jsonText, type Sql } from "./database.ts";
+import { jsonText, part, type Sql } from "./database.ts";
 import type { Draft } from "./messages.ts";
 
 /** A trace that waits for a person or a callback, as it is shown to whoever may answer. */
@@ -25,19 +25,20 @@ export type Opening = {
   next: Draft;
   onExpiry: Draft | null;
   expiresMs: number;
+  notAfter: Date | null; // when the trace's time to live is over; null: never
 };
 
 /** Writes that a trace waits, in the transaction that settles the message that asked. */
-export async function openWait(tx: Sql, wait: Opening): Promise<string> {
-  const [row] = await tx<{ id: string }[]>`
+export async function openWait(tx: Sql, wait: Opening): Promise<{ id: string; expiresAt: Date }> {
+  const [row] = await tx<{ id: string; expiresAt: Date }[]>`
     insert into bus_waits (kind, tenant, trace_id, message_id, asked, secret_hash, next, on_expiry, expires_at)
     values (${wait.kind}, ${wait.tenant}, ${wait.traceId}, ${wait.messageId}, ${jsonText(wait.asked)}::text::jsonb,
             ${wait.secretHash}, ${jsonText(wait.next)}::text::jsonb,
             ${wait.onExpiry ? jsonText(wait.onExpiry) : null}::text::jsonb,
-            bus_now() + ${wait.expiresMs} * interval '1 millisecond')
-    returning id`;
+            least(bus_now() + ${wait.expiresMs} * interval '1 millisecond', ${wait.notAfter}::timestamptz))
+    returning id, expires_at as "expiresAt"`;
   if (!row) throw new Error("an insert answers its row");
-  return row.id;
+  return row;
 }
 
 /** What waits, the oldest first; `tenant` null: of all. */
@@ -67,7 +68,67 @@ export async function waitOf(
   return wait ?? null;
 }
 
-export type Due = { id: string; traceId: string; messageId: string; next: Draft; onExpiry: Draft | null };
+/** How a wait stands. `answered_by` of those that nobody answered is 'expiry' or 'cancelled', and `answer` is null. */
+export type StatedWait = Wait & { state: "waiting" | "approved" | "refused" | "expired" | "cancelled" };
+
+const stated = part`
+  id, kind, tenant, trace_id, asked, opened_at, expires_at, answered_at, answer, answered_by,
+  case
+    when answer is not null then case answer ->> 'decision' when 'refuse' then 'refused' else 'approved' end
+    when answered_by = 'cancelled' then 'cancelled'
+    when answered_at is not null or expires_at <= bus_now() then 'expired'
+    else 'waiting'
+  end as state`;
+
+export type WaitsQuery = {
+  kind: string;
+  tenant: string | null; // null: all
+  traceId: string | null; // null: any
+  state: StatedWait["state"] | null; // null: any
+  before: string | null; // an id: those opened earlier
+  limit: number;
+};
+
+/** Waits of a kind with how they stand, the latest first. */
+export async function statedWaits(
+  sql: Sql,
+  { kind, tenant, traceId, state, before, limit }: WaitsQuery,
+): Promise<StatedWait[]> {
+  return sql<StatedWait[]>`
+    select * from (
+      select ${stated}
+      from bus_waits
+      where kind = ${kind} and (${tenant}::text is null or tenant = ${tenant})
+        and (${traceId}::uuid is null or trace_id = ${traceId})
+        and (${before}::bigint is null or id < ${before})
+    ) w
+    where ${state}::text is null or state = ${state}
+    order by id desc
+    limit ${limit}`;
+}
+
+/** One wait with how it stands; null when there is none of that kind, or it is another tenant's (`tenant` null: any). */
+export async function statedWait(
+  sql: Sql,
+  { id, kind, tenant }: { id: string; kind: string; tenant: string | null },
+): Promise<StatedWait | null> {
+  const [wait] = await sql<StatedWait[]>`
+    select ${stated} from bus_waits
+    where id = ${id} and kind = ${kind} and (${tenant}::text is null or tenant = ${tenant})`;
+  return wait ?? null;
+}
+
+export type Due = {
+  id: string;
+  kind: string;
+  tenant: string;
+  traceId: string;
+  messageId: string;
+  next: Draft;
+  onExpiry: Draft | null;
+};
+
+const dueColumns = part`id, kind, tenant, trace_id as "traceId", message_id as "messageId", next, on_expiry as "onExpiry"`;
 
 /** Answers a wait. Null: it is answered already, or has expired. */
 export async function closeWait(
@@ -77,7 +138,7 @@ export async function closeWait(
   const [wait] = await tx<Due[]>`
     update bus_waits set answered_at = bus_now(), answer = ${jsonText(answer)}::text::jsonb, answered_by = ${by}
     where id = ${id} and answered_at is null and expires_at > bus_now()
-    returning id, trace_id as "traceId", message_id as "messageId", next, on_expiry as "onExpiry"`;
+    returning ${dueColumns}`;
   return wait ?? null;
 }
 
@@ -89,5 +150,5 @@ export async function expiredWaits(tx: Sql, limit: number): Promise<Due[]> {
       select id from bus_waits where answered_at is null and expires_at <= bus_now()
       order by expires_at limit ${limit}
       for update skip locked)
-    returning id, trace_id as "traceId", message_id as "messageId", next, on_expiry as "onExpiry"`;
+    returning ${dueColumns}`;
 }

@@ -7,6 +7,7 @@ import { Failure } from "../../src/contracts/failure.ts";
 import type { Answer } from "../../src/contracts/message.ts";
 import { RoutePolicies } from "../../src/contracts/policy.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../../src/gateway/server.ts";
+import { nobodyIsAsked } from "../../src/rules/approval.ts";
 import { stage } from "../../src/store/artifacts.ts";
 import type { Claimed } from "../../src/store/messages.ts";
 import { shipped as shippedPolicy } from "../support/agents.ts";
@@ -45,6 +46,7 @@ export function gatewayOf(world: World, changes: Partial<GatewayOptions> = {}): 
     allowRemoteWithoutKeys: false,
     bodyLimit: 1_048_576,
     orchestrator: () => shippedPolicy,
+    approvals: () => nobodyIsAsked,
     refusesAddress: () => null,
     log: world.log,
     now: () => world.now,

@@ -4,13 +4,16 @@ import { z } from "zod";
 import type { Handler } from "../../src/bus/handler.ts";
 import { publish } from "../../src/bus/publish.ts";
 import { startWorker } from "../../src/bus/worker.ts";
+import type { ApprovalPolicy } from "../../src/contracts/approval.ts";
 import type { OrchestratorPolicy } from "../../src/contracts/choice.ts";
 import { type BuildTestRequest, BuildTestRequest as Payload } from "../../src/contracts/code.ts";
 import { Failure, type FailureCode } from "../../src/contracts/failure.ts";
 import type { Answer } from "../../src/contracts/message.ts";
 import { Work } from "../../src/contracts/work.ts";
+import { nobodyIsAsked } from "../../src/rules/approval.ts";
 import { fallbackFor } from "../../src/rules/fallback.ts";
 import { execute } from "../../src/services/executor/execute.ts";
+import { answered } from "../../src/services/orchestrator/answered.ts";
 import { decideBy } from "../../src/services/orchestrator/decide.ts";
 import { shadow } from "../../src/services/orchestrator/shadow.ts";
 import { heardAround } from "../../src/store/agents.ts";
@@ -25,6 +28,8 @@ type Said = string | { code: FailureCode };
 /** What an agent does with a prompt: it answers this text, or fails like this. */
 export type Behaviour = (agentId: string, prompt: string) => Said | Promise<Said>;
 
+type Playing = { behave: Behaviour; policy: () => OrchestratorPolicy; approvals?: () => ApprovalPolicy };
+
 /** An agent of `play.work`, which does what the test says. */
 export const player = (rest: Parameters<typeof agentSpec>[0] = {}) =>
   agentSpec({ intents: ["code.generate"], reach: { kind: "builtin", role: "play.work" }, capacity: 100, ...rest });
@@ -33,15 +38,12 @@ export const player = (rest: Parameters<typeof agentSpec>[0] = {}) =>
  * The orchestrator with agents that do what the test says, on a real worker: nothing is tried twice. `ask` sends work
  * and answers all that came of it.
  */
-export async function openPlay(
-  world: World,
-  { behave, policy }: { behave: Behaviour; policy: () => OrchestratorPolicy },
-) {
+export async function openPlay(world: World, { behave, policy, approvals = () => nobodyIsAsked }: Playing) {
   const worker = await startWorker({
     ...world.settling,
     policy: () => ({ default: { max_attempts: 1, base_ms: 0, factor: 1, cap_ms: 0, jitter: 0 }, keys: {} }),
     name: `worker-${randomUUID()}`,
-    handlers: [decideBy(policy), shadow, execute, playing(behave)],
+    handlers: [decideBy(policy, approvals), answered, shadow, execute, playing(behave)],
     concurrency: 8,
     leaseMs: 60_000,
     pollMs: 1000,
@@ -49,19 +51,24 @@ export async function openPlay(
     log: world.log,
     tools: { now: () => new Date(), models: new Map(), sandbox: world.tools.sandbox },
   });
+  async function send(work: Partial<Work> = {}, { key = randomUUID(), tenant = "local" } = {}): Promise<string> {
+    const traceId = randomUUID();
+    await heardAround(world.sql, { roles: ["play.work"], models: [] }); // a slow machine makes nobody silent
+    await publish(world.sql, {
+      to: "orchestrator.decide",
+      tenant,
+      intent: "code.generate",
+      payload: { role: "executor.execute", work: Work.parse({ ...blank, ...work }) },
+      traceId,
+      idempotencyKey: key,
+      traceparent: null,
+    });
+    return traceId;
+  }
   return {
+    send,
     async ask(work: Partial<Work> = {}, { key = randomUUID(), tenant = "local" } = {}) {
-      const traceId = randomUUID();
-      await heardAround(world.sql, { roles: ["play.work"], models: [] }); // a slow machine makes nobody silent
-      await publish(world.sql, {
-        to: "orchestrator.decide",
-        tenant,
-        intent: "code.generate",
-        payload: { role: "executor.execute", work: Work.parse({ ...blank, ...work }) },
-        traceId,
-        idempotencyKey: key,
-        traceparent: null,
-      });
+      const traceId = await send(work, { key, tenant });
       await ended(world, traceId);
       return {
         traceId,

@@ -7,6 +7,7 @@ import type { Work } from "../../contracts/work.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
 import { type Reading, trimLog } from "../../rules/testlog.ts";
 import { editTree, sketchOf, type Tree, treeOf } from "../../rules/tree.ts";
+import { askForPatch } from "./approval.ts";
 import { detect, junitFile, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
 import { filesOf, lackIn, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
@@ -17,7 +18,8 @@ import { keepViolation, passOn, violationOf } from "./violation.ts";
  *
  * in     BuildTestRequest: the work, and the change when a model wrote one
  * out    BuildTestReport; artifacts build-test/{report.json, summary.json, build.log, test.log, junit.xml}
- * next   codegen.generate with the failing log, when a model's change is red, or broke a limit, and it has a round left
+ * next   codegen.generate with the failing log, when a model's change is red, or broke a limit, and it has a round left;
+ *        a green change that a person must let go waits for that
  * fails  nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
  *        sandbox/error.json
  */
@@ -30,7 +32,8 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   async handle(message, tools) {
     const { work, written } = message.payload;
     const given = await treeOf(work, tools.upload);
-    const { files } = written ? (await editTree(given, written.change.edits)).tree : given;
+    const edited = written && (await editTree(given, written.change.edits));
+    const { files } = edited?.tree ?? given;
     const sketch = await sketchOf({ ...given, files });
     const plan = detect({ ...work, workspace: sketch }, tools.sandbox.commandsOf);
     await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`, { plan });
@@ -43,7 +46,18 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     refuseMissingRunner(result);
     const reported = reportOf(result, plan, { round: written?.metrics.round ?? 1, sandboxMs });
     for (const file of filesOf(reported, result, written !== null)) await tools.keep(file);
-    return written ? judge(message, reported, { work, written }) : answerWith(reported, null);
+    if (!written || !edited) return answerWith(reported, null);
+    const outcome = judge(message, reported, { work, written });
+    return outcome.answer && message.assignment?.approval?.patch
+      ? askForPatch(message, {
+          answer: outcome.answer,
+          report: reported.report,
+          written,
+          given,
+          edited,
+          sql: tools.sql,
+        })
+      : outcome;
   },
 };
 

@@ -1,11 +1,21 @@
 import type { Handler, Tools } from "../../bus/handler.ts";
 import { publish } from "../../bus/publish.ts";
 import { sightOf } from "../../bus/sight.ts";
+import type { ApprovalAsk, ApprovalPolicy, ApprovalRule } from "../../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../../contracts/choice.ts";
 import { Decided, DecideRequest, type Decision } from "../../contracts/decision.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Assignment, Message } from "../../contracts/message.ts";
 import type { ShadowRequest } from "../../contracts/orchestrator.ts";
+import {
+  approvalRuleFor,
+  asksBefore,
+  estimateOf,
+  nobodyIsAsked,
+  requestShown,
+  waitFor,
+  workspaceSize,
+} from "../../rules/approval.ts";
 import { type Asked, decide, refusalOf } from "../../rules/decide.ts";
 import { uuidOf } from "../../rules/shadow.ts";
 import { type DecisionDraft, decisionBefore, keepDecision } from "../../store/decisions.ts";
@@ -16,11 +26,15 @@ import type { Seen } from "../../store/standings.ts";
  *
  * in     DecideRequest: the role wanted, the work, and who failed it before
  * out    whom it chose; the whole decision is kept as `orchestrate_decision`
- * next   one message to the wanted role, assigned to the chosen agent
+ * next   one message to the wanted role, assigned to the chosen agent; when the policy wants a person to be asked before,
+ *        it waits for that without a lease and goes on through orchestrator.answered
  * fails  model_not_configured: the work needs a model and none is registered; no_candidate (retried): nobody is able now;
  *        the failure of the agent before, when nobody is left to fall back to
  */
-export function decideBy(policy: () => OrchestratorPolicy): Handler<DecideRequest, Decided> {
+export function decideBy(
+  policy: () => OrchestratorPolicy,
+  approvals: () => ApprovalPolicy = () => nobodyIsAsked,
+): Handler<DecideRequest, Decided> {
   return {
     role: "orchestrator.decide",
     accepts: DecideRequest,
@@ -32,12 +46,18 @@ export function decideBy(policy: () => OrchestratorPolicy): Handler<DecideReques
       const { tenant } = message;
       const [before, seen] = await Promise.all([decisionBefore(sql, message.id), sightOf(sql, { role, tenant })]);
       const decision = before ?? (await keepDecision(sql, draftOf(message, decideNow(message, seen, policy()))));
-      if (decision.shadow) await copyTo(decision.shadow, message, tools);
       record("orchestrate_decision", decision);
-      record("orchestrate_enqueued", { to: role, ...decision.chosen });
       const { chosen, because } = decision;
-      const assignment = assignmentOf(message, decision, seen);
+      const rule = approvalRuleFor(approvals(), message);
+      const assignment = assignmentOf(message, { decision, seen, rule });
       const result = { decision_id: message.id, chosen, because };
+      if (asksBefore(rule, "execution")) {
+        if (decision.shadow) record("shadow_refused", { ...decision.shadow, reason: "the work waits for approval" });
+        const ask = await askBeforeExecution(message, { decision, assignment, tools });
+        return { result, wait: waitFor(ask, { to: role, payload: { work } }, { ...rule, assignment }) };
+      }
+      if (decision.shadow) await copyTo(decision.shadow, message, tools);
+      record("orchestrate_enqueued", { to: role, ...chosen });
       return { result, next: [{ to: role, payload: { work }, assignment }] };
     },
   };
@@ -76,7 +96,10 @@ function draftOf(message: Message<DecideRequest>, decision: Decision): DecisionD
 }
 
 /** What travels with the work: whom it is for, and whether another may be asked when that one fails for good. */
-function assignmentOf({ id, payload }: Message<DecideRequest>, decision: Decision, { agents }: Seen): Assignment {
+function assignmentOf(
+  { id, intent, payload }: Message<DecideRequest>,
+  { decision, seen: { agents }, rule }: { decision: Decision; seen: Seen; rule: ApprovalRule },
+): Assignment {
   const { chosen, candidates, inputs } = decision;
   const agent = agents.find((one) => one.id === chosen.agent_id && one.version === chosen.agent_version);
   const others = candidates.filter(({ exclusion }) => exclusion === null || exclusion === "canary").length - 1;
@@ -90,6 +113,25 @@ function assignmentOf({ id, payload }: Message<DecideRequest>, decision: Decisio
       left: Math.min(others, payload.fallback?.left ?? inputs.rule.fallbacks),
       failed: payload.fallback?.failed ?? [],
     },
+    ...(intent !== "code.buildtest" &&
+      asksBefore(rule, "patch") && { approval: { patch: true, expires_s: rule.expires_s } }),
+  };
+}
+
+async function askBeforeExecution(
+  { id, intent, payload: { work } }: Message<DecideRequest>,
+  { decision, assignment, tools }: { decision: Decision; assignment: Assignment; tools: Tools },
+): Promise<ApprovalAsk> {
+  const { chosen, because } = decision;
+  const uploaded = work.upload ? (await tools.upload(work.upload)).files : new Map<string, number>();
+  return {
+    before: "execution",
+    intent,
+    agent: { ...chosen, model: assignment.model, because, decision_id: id },
+    request: requestShown(work),
+    workspace: workspaceSize(work, uploaded),
+    estimate: estimateOf(decision, assignment.model === null ? 1 : work.max_rounds),
+    patch: null,
   };
 }
 

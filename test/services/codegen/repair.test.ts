@@ -6,9 +6,12 @@ import { publish } from "../../../src/bus/publish.ts";
 import { startWorker, type Worker } from "../../../src/bus/worker.ts";
 import type { Work } from "../../../src/contracts/work.ts";
 import { openCassette } from "../../../src/llm/cassette.ts";
+import { answerApproval, listApprovals } from "../../../src/ops/approvals.ts";
+import { nobodyIsAsked } from "../../../src/rules/approval.ts";
 import { run } from "../../../src/services/buildtest/run.ts";
 import { generate } from "../../../src/services/codegen/generate.ts";
 import { execute } from "../../../src/services/executor/execute.ts";
+import { answered } from "../../../src/services/orchestrator/answered.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { heard, register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
@@ -17,6 +20,10 @@ import { agentSpec, shipped } from "../../support/agents.ts";
 import { canIsolate, openSandbox } from "../../support/sandbox.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
+const approvalsOf = () => ({
+  default: nobodyIsAsked.default,
+  overrides: [{ tenant: "careful", ask: "before_patch" as const }],
+});
 const cassette = "scenarios/cassettes/generate.json";
 const coder = agentSpec({
   id: "replay-generate",
@@ -70,7 +77,7 @@ describe.skipIf(!canIsolate)("code.generate, from the decision to the verdict", 
     worker = await startWorker({
       ...world.settling,
       name: `worker-${randomUUID()}`,
-      handlers: [decideBy(() => shipped), execute, generate, run],
+      handlers: [decideBy(() => shipped, approvalsOf), answered, execute, generate, run],
       concurrency: 4,
       leaseMs: 60_000,
       pollMs: 1000,
@@ -85,17 +92,25 @@ describe.skipIf(!canIsolate)("code.generate, from the decision to the verdict", 
     await world?.close();
   });
 
-  async function ask(given: Work) {
+  async function send(given: Work, tenant = "local") {
     const traceId = randomUUID();
     await publish(world.sql, {
       to: "orchestrator.decide",
-      tenant: "local",
+      tenant,
       intent: "code.generate",
       payload: { role: "executor.execute", work: given },
       traceId,
       idempotencyKey: traceId,
       traceparent: null,
     });
+    return traceId;
+  }
+
+  async function ask(given: Work) {
+    return endOf(await send(given));
+  }
+
+  async function endOf(traceId: string) {
     await expect
       .poll(async () => (await traceOf(world.sql, traceId, null))?.status, { timeout: 20_000, interval: 20 })
       .not.toBe("open");
@@ -144,6 +159,81 @@ describe.skipIf(!canIsolate)("code.generate, from the decision to the verdict", 
     expect([count("codegen_done"), count("buildtest_done"), count("buildtest_dead")]).toEqual([3, 2, 1]);
     expect(count("buildtest_retry")).toBe(0);
     expect(await json("build-test/report.json")).toMatchObject({ verdict: "fail", round: 3 });
+  });
+
+  describe("that a person must let go", () => {
+    const approvals = () => ({ sql: world.sql, policy: approvalsOf() });
+    async function waiting(traceId: string) {
+      const all = { reach: null, tenant: null, state: null, before: null, limit: 9 };
+      const list = async () => (await listApprovals(approvals(), { ...all, traceId })).approvals;
+      await expect.poll(list, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+      const [approval] = await list();
+      if (!approval) throw new Error("it is there");
+      return approval;
+    }
+    const answer = (id: string, decision: "approve" | "refuse") =>
+      answerApproval(approvals(), id, {
+        by: { name: "alice", kinds: ["operator"], reach: null },
+        answer: { decision, reason: "I read it" },
+      });
+    const held = (traceId: string) =>
+      world.sql<{ path: string }[]>`
+        select split_part(path, '/', 3) as path from artifacts where trace_id = ${traceId} and held order by path`;
+
+    beforeAll(() => world.sql`insert into tenants (id) values ('careful') on conflict do nothing`.then(() => {}));
+
+    test("is shown when it is green, and handed out when it is approved", async () => {
+      const traceId = await send(roman, "careful");
+      const { id, asked, links } = await waiting(traceId);
+
+      expect(asked).toMatchObject({
+        before: "patch",
+        agent: { agent_id: "replay-generate", model: "generate", because: expect.stringContaining("replay-generate") },
+        request: { text: "Write toRoman(number) in roman.js." },
+        workspace: { files: 2 },
+        patch: {
+          files: [{ path: "roman.js", added: 27, removed: 0 }],
+          tests: { passed: 2, failed: 0 },
+          rounds: 2,
+          replay: true,
+          tokens: 398 + 164 + 905 + 203,
+        },
+      });
+      expect(links.patch).toBe(`/artifacts/${traceId}/codegen/diff.patch`);
+      expect((await held(traceId)).map(({ path }) => path)).toContain("diff.patch");
+
+      await answer(id, "approve");
+
+      const { trace, json } = await endOf(traceId);
+      expect(trace?.answer).toMatchObject({ verdict: "pass", replay: true });
+      expect(await held(traceId)).toEqual([]);
+      expect(await json("approval/patch.json")).toMatchObject({ state: "approved", by: "alice" });
+    });
+
+    test("is kept back for good when it is refused", async () => {
+      const traceId = await send(roman, "careful");
+      const { id } = await waiting(traceId);
+
+      await answer(id, "refuse");
+
+      const { trace, json } = await endOf(traceId);
+      expect(trace?.failure).toMatchObject({
+        code: "approval_refused",
+        message: "alice refused it, before the change was handed out: I read it",
+      });
+      expect((await held(traceId)).map(({ path }) => path)).toContain("diff.patch");
+      expect(await json("approval/patch.json")).toMatchObject({ state: "refused", reason: "I read it" });
+    });
+
+    test("is not asked about while it is red", async () => {
+      const traceId = await send(duration, "careful");
+
+      const { trace, count } = await endOf(traceId);
+
+      expect(trace?.failure).toMatchObject({ code: "never_green" });
+      expect(count("approval_asked")).toBe(0);
+      expect((await held(traceId)).map(({ path }) => path)).toContain("diff.patch");
+    });
   });
 
   test("that nothing was recorded for fails at once, and says so", async () => {
