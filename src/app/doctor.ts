@@ -4,8 +4,8 @@ import { binariesPackage } from "../store/binaries.ts";
 import { connect } from "../store/database.ts";
 import { ping } from "../store/reach.ts";
 import { type Config, readConfig } from "./config.ts";
-import { runningSystem } from "./launcher.ts";
 import { loadPolicy, policyNames } from "./policies.ts";
+import { runningSystem } from "./running.ts";
 
 /** One thing that was looked at. `remedy` says how to get it, or what it would be good for. */
 export type Finding = {

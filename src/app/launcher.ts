@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { Failure } from "../contracts/failure.ts";
 import { connect } from "../store/database.ts";
 import { freePort, type Server, startServer } from "../store/embedded.ts";
@@ -10,6 +11,7 @@ import { type Config, childEnvironment, sandboxEnvironment } from "./config.ts";
 import { migrationsFolder } from "./paths.ts";
 import { loadPolicy, policyNames } from "./policies.ts";
 import { type Kept, keepRole, type RoleName } from "./roles.ts";
+import { forgetRunning, noteRunning, runningSystem, wasKilled } from "./running.ts";
 
 /** A whole system under one launcher. `facts` is what each role told when it was ready. */
 export type System = {
@@ -30,7 +32,12 @@ export async function launch(config: Config, progress: Progress = () => {}): Pro
   await checkFiles(config);
   await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
   const running = await runningSystem(config.dataDir);
-  if (running) throw new Failure("conflict", `a system already runs in ${config.dataDir}, at ${running.url}`);
+  if (running) {
+    throw new Failure(
+      "conflict",
+      `a system already runs in ${config.dataDir}, at ${running.url}; \`dagent down\` stops it`,
+    );
+  }
 
   const port = await portFor(config);
   const server = await openDatabase(config, progress);
@@ -73,7 +80,7 @@ async function startRoles(
   const stop = async () => {
     await Promise.all([...kept.values()].map((one) => one.stop()));
     await server.stop();
-    await rm(join(dataDir, "up.json"), { force: true });
+    await forgetRunning(dataDir);
   };
   const start = async (role: RoleName) => {
     const one = await keepRole(role, { environment: keeping[role], logFolder, progress });
@@ -90,7 +97,7 @@ async function startRoles(
   const [gateway, worker, sandbox] = await Promise.all(starting);
   const facts = { gateway, worker, sandbox };
   const url = String(facts.gateway.url);
-  await writeFile(join(dataDir, "up.json"), JSON.stringify({ pid: process.pid, url }), { mode: 0o600 });
+  await noteRunning(dataDir, url);
   return { url, facts, pid: (role) => kept.get(role)?.pid() ?? null, stop };
 }
 
@@ -122,22 +129,14 @@ async function openLogs(dataDir: string) {
   return { dataDir, logFolder };
 }
 
-/** The system that runs in a data folder, if one does. */
-export async function runningSystem(dataDir: string): Promise<{ pid: number; url: string } | null> {
-  const text = await readFile(join(dataDir, "up.json"), "utf8").catch(() => null);
-  if (text === null) return null;
-  try {
-    const { pid, url } = JSON.parse(text);
-    process.kill(pid, 0); // throws when there is no such process
-    return { pid, url };
-  } catch {
-    return null;
-  }
-}
-
-async function portFor({ host, port, portAutofree }: Config): Promise<number> {
+/** The port to listen on. A gateway whose launcher was killed lets go of it in a moment. */
+async function portFor({ host, port, portAutofree, dataDir }: Config): Promise<number> {
   if (port === 0) return freePort();
-  if (await isFree(host, port)) return port;
+  const patienceMs = (await wasKilled(dataDir)) ? 10_000 : 0;
+  for (let waitedMs = 0; waitedMs <= patienceMs; waitedMs += 100) {
+    if (await isFree(host, port)) return port;
+    if (patienceMs > 0) await pause(100);
+  }
   if (portAutofree) return freePort();
   throw new Failure("conflict", `port ${port} is taken: set PORT to another, or PORT_AUTOFREE=true to take any`);
 }

@@ -20,3 +20,21 @@ Sends what git tracks and what is new and not ignored. A system is started for i
 reach the network or this machine's files.
 
 Exit codes: 0 green, 1 red or ended by a limit, 2 nothing to test or a patch that does not apply, 69 no sandbox here.`;
+
+/** What `dagent approvals --help` says besides its commands. */
+export const approvalsHelp = `
+Whether somebody is asked, when and who may answer is in configs/approvals.json; by default nobody is.
+
+Exit codes: 0 well, 1 there is no such approval, it was answered before, has expired, or you may not, 2 wrong usage,
+69 no system runs here.`;
+
+/** What `dagent traces --help` says besides its options. */
+export const tracesHelp = `
+Exit codes: 0 well, also when there are none, 1 the gateway refused, 2 wrong usage, 69 no system runs here.`;
+
+/** What `dagent down --help` says besides its options. */
+export const downHelp = `
+What is in hand is finished first, for 25 seconds at most. A launcher that was killed leaves its database behind: that is
+stopped too.
+
+Exit codes: 0 nothing runs any more, also when nothing did, 1 it did not end in time.`;

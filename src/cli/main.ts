@@ -7,6 +7,7 @@ import { version } from "../app/paths.ts";
 import { asFailure } from "../contracts/failure.ts";
 import { agentExamples, agentFields } from "./fields.ts";
 import { execHelp, kitHelp, measuredHelp, runHelp } from "./help.ts";
+import { operatorCommands } from "./operators.ts";
 import { json, note } from "./output.ts";
 
 const program = new Command("dagent")
@@ -272,6 +273,8 @@ for (const [group, list] of [
     });
   }
 }
+
+operatorCommands(command);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,5 @@
 import type { EnvelopeView, EventView, TraceAnswer } from "../contracts/http.ts";
+import { momentOf } from "./approval.ts";
 import { duration, paint, table } from "./output.ts";
 
 const barWidth = 36; // characters
@@ -9,7 +10,11 @@ export function waterfall({ trace, messages, events }: TraceAnswer): string {
   const until = Math.max(from + 1, ...events.map(({ at }) => Date.parse(at)));
   const span = { from, until };
   const head = `${paint("bold", trace.trace_id)}  ${trace.intent}  ${ended(trace.status)} ${duration(until - from)}`;
-  const lines = messages.map((message) => line(message, { events: eventsOf(events, message), span }));
+  const lines = messages.flatMap((message) => {
+    const own = eventsOf(events, message);
+    const asked = own.filter(({ kind }) => kind.endsWith("_asked"));
+    return [line(message, { events: own, span }), ...asked.map((one) => waitLine(one, { events, trace, span }))];
+  });
   return [
     head,
     paint("dim", `tenant ${trace.tenant}, idempotency key ${trace.idempotency_key}`),
@@ -48,6 +53,29 @@ function line(message: EnvelopeView, { events, span }: { events: EventView[]; sp
   ];
 }
 
+/** A wait for somebody outside, from the question to the answer: nothing works meanwhile. */
+function waitLine(
+  asked: EventView,
+  { events, trace, span }: { events: EventView[]; trace: TraceAnswer["trace"]; span: Span },
+): string[] {
+  const { wait_id } = asked.details;
+  const kind = asked.kind.replace(/_asked$/, "");
+  const end = events.find((one) => one.details.wait_id === wait_id && one.id !== asked.id);
+  const from = Date.parse(asked.at);
+  const over = end || trace.ended_at ? Date.parse(end?.at ?? trace.ended_at ?? asked.at) : span.until;
+  const column = (at: number) => Math.round(((at - span.from) / (span.until - span.from)) * barWidth);
+  const start = Math.min(column(from), barWidth - 1);
+  const length = Math.max(1, Math.min(column(over), barWidth) - start);
+  const state = end?.kind.slice(kind.length + 1) ?? (trace.status === "open" ? "waiting" : "called off");
+  return [
+    `${kind} ${String(wait_id)}`,
+    `${" ".repeat(start)}${paint("yellow", "┄".repeat(length))}${" ".repeat(barWidth - start - length)}`,
+    duration(Math.max(0, over - from)),
+    paint(state === "given" ? "green" : state === "waiting" ? "yellow" : "red", state),
+    end?.details.by ? `by ${String(end.details.by)}` : momentOf(asked.details.asked),
+  ];
+}
+
 function bar({ accepted, begun, over }: { accepted: number; begun: number; over: number }, span: Span): string {
   const column = (at: number) => Math.round(((at - span.from) / (span.until - span.from)) * barWidth);
   const start = Math.min(column(accepted), barWidth - 1);
@@ -81,7 +109,13 @@ function why({ details }: EventView): string[] {
 }
 
 /** How a trace ended, in words: its answer with its sources, or its failure. */
-export function outcome({ answer, failure }: TraceAnswer["trace"]): string {
+export function outcome({ answer, failure, waits_for: [wait] }: TraceAnswer["trace"]): string {
+  if (wait?.kind === "approval") {
+    return paint(
+      "yellow",
+      `waiting for approval ${wait.id}, until ${wait.expires_at}: dagent approvals show ${wait.id}`,
+    );
+  }
   if (failure) return `${paint("red", failure.code)}: ${failure.message}`;
   if (!answer) return paint("yellow", "not ended yet");
   const replay = answer.replay ? paint("yellow", "(a replay of a recording, not a live model)\n") : "";

@@ -50,6 +50,13 @@ export const TraceView = z.object({
   failure: FailureView.nullable(),
   opened_at: z.iso.datetime(),
   ended_at: z.iso.datetime().nullable(),
+  waits_for: z.array(
+    z.object({
+      kind: z.string(), // 'approval', 'callback'
+      id: z.string(), // of the approval
+      expires_at: z.iso.datetime(),
+    }),
+  ), // what must happen outside before it goes on; empty: nothing
 });
 export type TraceView = z.infer<typeof TraceView>;
 
@@ -101,8 +108,16 @@ export type TraceAnswer = z.infer<typeof TraceAnswer>;
 
 const Limit = z.coerce.number().int().min(1).max(500);
 
-/** `GET /api/traces`: the latest of the tenant. */
-export const TracesQuery = z.strictObject({ limit: Limit.default(50), status: TraceStatus.optional() });
+/** `GET /api/traces`: the latest of the tenant. `before` is the `next` of the page before. */
+export const TracesQuery = z.strictObject({
+  limit: Limit.default(50),
+  status: z.enum([...TraceStatus.options, "waiting"]).optional(), // waiting: open, for a person or a callback
+  intent: Intent.optional(), // as it was asked with: free text is 'chat'
+  before: z
+    .string()
+    .regex(/^\d{1,18}$/, "is the `next` of the page before")
+    .optional(),
+});
 export type TracesQuery = z.input<typeof TracesQuery>;
 
 /** `GET /api/circuits`: those that are not closed. */
@@ -130,7 +145,10 @@ export const Cancelled = z.object({
 });
 export type Cancelled = z.infer<typeof Cancelled>;
 
-export const TraceList = z.object({ traces: z.array(TraceView) });
+export const TraceList = z.object({
+  traces: z.array(TraceView),
+  next: z.string().nullable(), // the `before` of the next page; null: this is the last
+});
 export type TraceList = z.infer<typeof TraceList>;
 
 /**

@@ -58,6 +58,17 @@ export async function startServer(dataDir: string): Promise<Server> {
   });
 }
 
+/** Stops the server of a data folder that nobody started lately, if one runs. Answers whether one did. */
+export async function stopLeftServer(dataDir: string): Promise<boolean> {
+  if (!existsSync(dataDir)) return false;
+  const home = await serverHome(dataDir, await serverUser());
+  const running = await postmaster(home);
+  const password = await readFile(join(home, "password"), "utf8").catch(() => "");
+  if (!running || !(await answers(urlOf(password.trim(), running.port)))) return false; // not there, or not ours
+  await stopServer(running.pid);
+  return true;
+}
+
 function urlOf(password: string, port: number): string {
   return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
 }

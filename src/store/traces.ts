@@ -46,15 +46,25 @@ export async function traceOf(sql: Sql, traceId: string, tenant: string | null):
   return trace ?? null;
 }
 
-/** The latest traces of a tenant, in any status (`status` null) or one. */
-export async function latestTraces(
-  sql: Sql,
-  { tenant, status, limit }: { tenant: string; status: Trace["status"] | null; limit: number },
-): Promise<Trace[]> {
+export type TracesWish = {
+  tenant: string;
+  status: Trace["status"] | "waiting" | null; // null: any; waiting: open, for a person or a callback
+  intent: Intent | null; // null: any
+  before: string | null; // a root id: those opened earlier
+  limit: number;
+};
+
+/** The latest traces of a tenant. */
+export async function latestTraces(sql: Sql, { tenant, status, intent, before, limit }: TracesWish): Promise<Trace[]> {
+  const wanted = status === "waiting" ? "open" : status;
   return sql<Trace[]>`
     select trace_id, tenant, intent, idempotency_key, traceparent, status, answer, failure, opened_at, ended_at, root_id
     from bus_traces
-    where tenant = ${tenant} and (${status}::text is null or status = ${status})
+    where tenant = ${tenant} and (${wanted}::text is null or status = ${wanted})
+      and (${intent}::text is null or intent = ${intent})
+      and (${before}::bigint is null or root_id < ${before})
+      and (${status !== "waiting"} or exists (select from bus_waits w
+                                              where w.trace_id = bus_traces.trace_id and w.answered_at is null))
     order by root_id desc
     limit ${limit}`;
 }

@@ -118,6 +118,17 @@ export async function statedWait(
   return wait ?? null;
 }
 
+/** What traces wait for now. */
+export async function waitsOf(
+  sql: Sql,
+  traceIds: string[],
+): Promise<Pick<Wait, "id" | "kind" | "trace_id" | "expires_at">[]> {
+  return sql<Pick<Wait, "id" | "kind" | "trace_id" | "expires_at">[]>`
+    select id, kind, trace_id, expires_at from bus_waits
+    where trace_id = any (${traceIds}::uuid[]) and answered_at is null
+    order by id`;
+}
+
 export type Due = {
   id: string;
   kind: string;

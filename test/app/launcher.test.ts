@@ -40,6 +40,17 @@ describe("a whole system under its launcher", () => {
       child.once("exit", (code) => reject(new Error(`ended with ${code}: ${errors}`)));
     });
   }
+  /** Another command of ours, in the same folder; its code and its JSON. */
+  function dagent(...args: string[]): Promise<{ code: number | null; told: unknown }> {
+    const main = join(import.meta.dirname, "../../dist/src/cli/main.js");
+    const env = { PATH: process.env.PATH, DATA_DIR: dir };
+    const child = spawn(process.execPath, [main, ...args, "--json"], { cwd: dir, env });
+    let text = "";
+    child.stdout.on("data", (part) => {
+      text += part;
+    });
+    return new Promise((resolve) => child.once("close", (code) => resolve({ code, told: JSON.parse(text || "null") })));
+  }
   const ended = (child: ChildProcess) =>
     new Promise<number | null>((resolve) => {
       if (child.exitCode !== null) resolve(child.exitCode);
@@ -87,9 +98,10 @@ describe("a whole system under its launcher", () => {
       .toBe("ok");
 
     const all = [...roles(child.pid).values(), postmaster()];
-    child.kill("SIGTERM");
+    expect(await dagent("down")).toEqual({ code: 0, told: { stopped: "system" } });
     expect(await ended(child)).toBe(0);
     expect(all.filter((pid) => alive(pid))).toEqual([]);
+    expect(await dagent("down")).toEqual({ code: 0, told: { stopped: "nothing" } });
   });
 
   test("leaves nobody behind but its database when the launcher is killed, and the next start adopts that", async () => {
@@ -105,8 +117,11 @@ describe("a whole system under its launcher", () => {
     const again = await up();
     expect(postmaster()).toBe(database);
     expect(await openClient({ url: again.url }).health()).toMatchObject({ status: "ok" });
-    again.child.kill("SIGTERM");
-    expect(await ended(again.child)).toBe(0);
+    again.child.kill("SIGKILL");
+    await ended(again.child);
+
+    expect(await dagent("traces")).toMatchObject({ code: 69, told: { error: { code: "gateway_unreachable" } } });
+    expect(await dagent("down")).toEqual({ code: 0, told: { stopped: "database" } });
     expect(alive(database)).toBe(false);
   });
 });

@@ -33,6 +33,9 @@ describe("dagent", () => {
       "migrate",
       "chat",
       "trace",
+      "traces",
+      "approvals",
+      "down",
       "doctor",
       "setup",
       "scenario",
@@ -42,13 +45,26 @@ describe("dagent", () => {
     }
   });
 
-  test.each([[["nonsense"]], [["trace"]], [["chat", "--colour", "x"]]])(
-    "ends with 2 on wrong usage: %j",
-    async (args) => {
-      const { code, stderr } = await dagent(args);
+  test.each([
+    [["nonsense"]],
+    [["trace"]],
+    [["chat", "--colour", "x"]],
+    [["approvals", "show"]],
+    [["approvals", "refuse", "12"]],
+  ])("ends with 2 on wrong usage: %j", async (args) => {
+    const { code, stderr } = await dagent(args);
 
-      expect(code).toBe(2);
-      expect(stderr).toContain("error:");
+    expect(code).toBe(2);
+    expect(stderr).toContain("error:");
+  });
+
+  test.each([[["approvals"]], [["approvals", "list"]], [["approvals", "refuse"]], [["traces"]], [["down"]]])(
+    "%j --help names its exit codes",
+    async (args) => {
+      const { code, stdout } = await dagent([...args, "--help"]);
+
+      expect(code).toBe(0);
+      expect(stdout).toContain("Exit codes: 0");
     },
   );
 

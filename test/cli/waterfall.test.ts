@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { waterfall } from "../../src/cli/waterfall.ts";
 import type { EventView, TraceAnswer } from "../../src/contracts/http.ts";
 
@@ -35,6 +35,7 @@ const answer: TraceAnswer = {
     failure: null,
     opened_at: at(0),
     ended_at: at(100),
+    waits_for: [],
   },
   messages: [
     {
@@ -84,4 +85,42 @@ test("a failed trace shows its code and what to do", () => {
   const text = waterfall({ ...answer, trace: { ...answer.trace, status: "failed", answer: null, failure } });
 
   expect(text).toContain("model_not_configured: set MODEL_BASE_URL");
+});
+
+describe("a trace that waits for a person", () => {
+  const asked = event("approval_asked", "1", 10, {
+    wait_id: "12",
+    expires_at: at(90_000),
+    asked: { before: "patch" },
+  });
+  const waits_for = [{ kind: "approval", id: "12", expires_at: at(90_000) }];
+  const [first] = answer.messages;
+  const messages = first ? [first] : [];
+  const open = { ...answer.trace, status: "open" as const, answer: null, ended_at: null };
+
+  test("says so, until when, and what to do", () => {
+    const text = waterfall({ trace: { ...open, waits_for }, messages, events: [...answer.events, asked] });
+
+    expect(text).toMatch(/approval 12 +┄+ +90 ms +waiting +before the change is handed out/);
+    expect(text).toContain(`waiting for approval 12, until ${at(90_000)}: dagent approvals show 12`);
+  });
+
+  test.each([
+    ["approval_given", { by: "alice" }, /approval 12 +┄+ +40 ms +given +by alice/],
+    ["approval_refused", { by: "bob" }, /approval 12 +┄+ +40 ms +refused +by bob/],
+    ["approval_expired", {}, /approval 12 +┄+ +40 ms +expired/],
+  ])("shows how long that took: %s", (kind, details, seen) => {
+    const end = { ...event(kind, "1", 50, { wait_id: "12", ...details }), message_id: null };
+
+    expect(waterfall({ trace: open, messages, events: [...answer.events, asked, end] })).toMatch(seen);
+  });
+
+  test("shows one that was called off", () => {
+    const failure = { code: "cancelled", message: "called off", details: {} };
+    const trace = { ...open, status: "failed" as const, failure, ended_at: at(60) };
+
+    expect(waterfall({ trace, messages, events: [...answer.events, asked] })).toMatch(
+      /approval 12 +┄+ +50 ms +called off/,
+    );
+  });
 });

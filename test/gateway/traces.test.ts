@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cancelTrace } from "../../src/bus/cancel.ts";
+import { settleDone } from "../../src/bus/settle.ts";
 import { Accepted, TraceAnswer, TraceList } from "../../src/contracts/http.ts";
 import { connect } from "../../src/store/database.ts";
 import { tell } from "../../src/store/events.ts";
@@ -88,11 +90,40 @@ describe("/api/traces", () => {
       ["?limit=0", "/limit"],
       ["?limit=many", "/limit"],
       ["?nope=1", "/nope"],
+      ["?before=x", "/before"],
+      ["?intent=poetry", "/intent"],
     ]) {
       const reply = await fetch(`${door.url}/api/traces${query}`);
       expect(reply.status).toBe(400);
       expect(await reply.json()).toMatchObject({ errors: [{ in: "query", path }] });
     }
+  });
+
+  test("lists page by page, by intent, and says what a trace waits for", async () => {
+    const list = async (query: string) => TraceList.parse(await (await fetch(`${door.url}/api/traces${query}`)).json());
+    const first = await begin();
+    const outcome = {
+      result: {},
+      wait: { kind: "callback", asked: {}, expiresMs: 60_000, next: { to: "chat.ask", payload: {} } },
+    };
+    await settleDone(door.world.settling, first, { outcome, staged: [], records: [] });
+    const second = await begin();
+    await finish(door.world, second);
+
+    const page = await list("?limit=1");
+    expect(page.traces).toMatchObject([{ trace_id: second.traceId, waits_for: [] }]);
+    const next = await list(`?limit=1&before=${page.next}`);
+    expect(next.traces).toMatchObject([
+      { trace_id: first.traceId, status: "open", waits_for: [{ kind: "callback", expires_at: expect.any(String) }] },
+    ]);
+    expect((await list("?status=waiting")).traces.map(({ trace_id }) => trace_id)).toEqual([first.traceId]);
+    expect((await list("?intent=chat&limit=1")).traces).toHaveLength(1);
+    expect((await list("?intent=code.generate")).traces).toEqual([]);
+    expect((await list("?limit=500")).next).toBe(null);
+    const { trace } = TraceAnswer.parse(await (await fetch(at(first.traceId))).json());
+    expect(trace.waits_for).toHaveLength(1);
+    await cancelTrace(door.world.sql, { traceId: first.traceId, tenant: "local", by: "me" });
+    expect((await list("?status=waiting")).traces).toEqual([]);
   });
 
   describe("as a stream", () => {

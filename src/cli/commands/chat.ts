@@ -2,6 +2,7 @@ import { exitCodes } from "../../app/child.ts";
 import { ChatRequest } from "../../contracts/chat.ts";
 import { Failure } from "../../contracts/failure.ts";
 import type { EventView } from "../../contracts/http.ts";
+import { approvalWords } from "../approval.ts";
 import { readTexts } from "../files.ts";
 import { follow } from "../follow.ts";
 import { json, note, paint, say } from "../output.ts";
@@ -48,7 +49,10 @@ function requestOf(body: Record<string, unknown>): ChatRequest {
 }
 
 /** What a watcher wants to know, on standard error: decisions, progress and trouble. The rest is in the trace. */
-function step({ kind, agent_id, details }: EventView): void {
+function step(event: EventView): void {
+  const { kind, agent_id, details } = event;
+  const approval = approvalWords(event);
+  if (approval !== null) note(`${paint("cyan", kind)} ${approval}`);
   if (!/_(intent|decision|status|retry|failed)$/.test(kind)) return;
   const lines = Array.isArray(details.lines) ? details.lines.map((text) => `    ${text}`) : [];
   const trouble = details.failure && typeof details.failure === "object" && "message" in details.failure;

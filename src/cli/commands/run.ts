@@ -2,11 +2,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { exitCodes } from "../../app/child.ts";
 import { readConfig } from "../../app/config.ts";
-import { launch, runningSystem } from "../../app/launcher.ts";
+import { launch } from "../../app/launcher.ts";
+import { runningSystem } from "../../app/running.ts";
 import { type Client, openClient } from "../../client/client.ts";
 import { BuildTestReport } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
 import type { EventView, TraceAnswer } from "../../contracts/http.ts";
+import { approvalWords } from "../approval.ts";
 import { follow } from "../follow.ts";
 import { duration, json, note, paint, say } from "../output.ts";
 import { filesOf, readProject } from "../project.ts";
@@ -89,7 +91,10 @@ async function anySystem(tell: (text: string) => void): Promise<Open> {
 
 /** Tells what was found out, and what is printed while it is printed. */
 function live(): (event: EventView) => void {
-  return ({ kind, details }) => {
+  return (event) => {
+    const { kind, details } = event;
+    const approval = approvalWords(event);
+    if (approval !== null) return note(`${paint("cyan", "▸")} ${approval}`);
     if (kind === "buildtest_status") {
       const plan = planIn(details.plan);
       for (const line of plan) note(`${paint("cyan", "▸")} ${line}`);

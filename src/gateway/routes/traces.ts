@@ -13,6 +13,7 @@ import {
 import { TraceId } from "../../contracts/message.ts";
 import { type BusEvent, eventsOf } from "../../store/events.ts";
 import { type Envelope, envelopesOf, latestTraces, type Trace, traceOf } from "../../store/traces.ts";
+import { waitsOf } from "../../store/waits.ts";
 import { eventStream, problems, type Routes } from "../route.ts";
 import { lastEventId, sendStream, wantsStream } from "../stream.ts";
 
@@ -23,12 +24,20 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
     url: "/api/traces",
     schema: {
       operationId: "traces",
-      summary: "The latest traces",
+      summary: "The latest traces, by status and intent; status=waiting: those that wait for a person or a callback",
       querystring: TracesQuery,
       response: { 200: TraceList, ...problems },
     },
-    async handler({ query: { limit, status = null }, identity: { tenant } }): Promise<TraceList> {
-      return { traces: (await latestTraces(sql, { tenant, status, limit })).map(viewOfTrace) };
+    async handler({ query, identity: { tenant } }): Promise<TraceList> {
+      const { limit, status = null, intent = null, before = null } = query;
+      const found = await latestTraces(sql, { tenant, status, intent, before, limit: limit + 1 });
+      const traces = found.slice(0, limit);
+      const waits = await waitsOf(
+        sql,
+        traces.filter((one) => one.status === "open").map(({ trace_id }) => trace_id),
+      );
+      const next = found.length > limit ? (traces.at(-1)?.root_id ?? null) : null;
+      return { traces: traces.map((one) => viewOfTrace(one, waits)), next };
     },
   });
 
@@ -53,9 +62,13 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
       if (wantsStream(request)) {
         return sendStream(reply, feed.open({ traceId, tenant, after: lastEventId(request) }));
       }
-      const [messages, events] = await Promise.all([envelopesOf(sql, traceId), eventsOf(sql, traceId)]);
+      const [messages, events, waits] = await Promise.all([
+        envelopesOf(sql, traceId),
+        eventsOf(sql, traceId),
+        waitsOf(sql, [traceId]),
+      ]);
       return reply.header("content-type", "application/json; charset=utf-8").send({
-        trace: viewOfTrace(trace),
+        trace: viewOfTrace(trace, waits),
         messages: messages.map(viewOfEnvelope),
         events: events.map(viewOfEvent),
       } satisfies TraceAnswer);
@@ -78,8 +91,15 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
   });
 };
 
-function viewOfTrace({ opened_at, ended_at, ...trace }: Trace): TraceView {
-  return { ...trace, opened_at: opened_at.toISOString(), ended_at: ended_at?.toISOString() ?? null };
+function viewOfTrace({ opened_at, ended_at, ...trace }: Trace, waits: Awaited<ReturnType<typeof waitsOf>>): TraceView {
+  return {
+    ...trace,
+    opened_at: opened_at.toISOString(),
+    ended_at: ended_at?.toISOString() ?? null,
+    waits_for: waits
+      .filter(({ trace_id }) => trace_id === trace.trace_id)
+      .map(({ kind, id, expires_at }) => ({ kind, id, expires_at: expires_at.toISOString() })),
+  };
 }
 
 function viewOfEnvelope({ created_at, ended_at, ...envelope }: Envelope): EnvelopeView {
