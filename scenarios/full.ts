@@ -1,7 +1,8 @@
+import { approved, refused } from "./stories/approval.ts";
 import { broken, packages } from "./stories/buildtest.ts";
 import { canary } from "./stories/canary.ts";
 import { documents } from "./stories/documents.ts";
-import { firstTry, neverGreen, repaired } from "./stories/generate.ts";
+import { firstTry, neverGreen, repaired, repairedTwice } from "./stories/generate.ts";
 import { killed, killedSandbox } from "./stories/killed.ts";
 import { twice } from "./stories/twice.ts";
 import { violations } from "./stories/violation.ts";
@@ -14,9 +15,12 @@ export const full: Story[] = [
   broken,
   firstTry,
   repaired,
+  repairedTwice,
   neverGreen,
   ...violations,
   canary,
+  approved,
+  refused,
   twice,
   killed,
   killedSandbox,

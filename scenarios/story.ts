@@ -5,6 +5,7 @@ import type { EventView, TraceAnswer } from "../src/contracts/http.ts";
 /** What a story may use: the door, like anybody outside, and the power to kill. */
 export type Stage = {
   client: Client;
+  open(token: string): Client; // the same door, with a key
   sandboxed: string | null; // the class of the sandbox; null: it refuses work
   packageFolder(name: string): string; // of an installed package
   killWorker(): void; // kill -9

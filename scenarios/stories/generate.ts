@@ -37,6 +37,31 @@ export const repaired: Story = {
   },
 };
 
+/** A wish whose repair breaks something else: the log of that goes back too, and the third answer is green. */
+export const repairedTwice: Story = {
+  name: "code whose repair needs two rounds",
+  needsSandbox: true,
+  async walk(stage) {
+    const all = await askThrough(stage, {
+      intent: "code.generate",
+      message: "Write median(numbers) in median.js: the middle number, or the mean of the two in the middle.",
+      workspace: { "package.json": esm, "median.test.js": medianTest },
+      max_rounds: 3,
+    });
+    const { trace } = all;
+    must(trace.answer?.verdict === "pass", `it is green: ${trace.failure?.message ?? trace.answer?.text}`);
+    must(countOf(all, "codegen_done") === 3 && countOf(all, "buildtest_done") === 3, "there were three rounds");
+    const red: string[] = [];
+    for (const round of [1, 2]) {
+      const report = JSON.parse(await textOf(stage, trace.trace_id, `build-test/rounds/${round}/report.json`));
+      must(report.verdict === "fail" && report.failing.length === 1, `round ${round} was red and names its test`);
+      red.push(report.failing[0].name);
+    }
+    must(red[0] !== red[1], "the first repair mended one test and broke another");
+    return { saw: `3 rounds; red: "${red.join('", then "')}"`, traces: [trace.trace_id] };
+  },
+};
+
 /** A wish that no answer fulfils: a dead letter with the last log, and no pretence. */
 export const neverGreen: Story = {
   name: "code that is never green",
@@ -73,6 +98,15 @@ import { toRoman } from "./roman.js";
 
 test("adds letters", () => assert.strictEqual(toRoman(2763), "MMDCCLXIII"));
 test("writes the numbers that subtract", () => assert.strictEqual(toRoman(1994), "MCMXCIV"));
+`;
+
+const medianTest = `import assert from "node:assert";
+import { test } from "node:test";
+import { median } from "./median.js";
+
+test("takes the middle one", () => assert.strictEqual(median([3, 1, 2]), 2));
+test("takes the mean of two in the middle", () => assert.strictEqual(median([4, 1, 3, 2]), 2.5));
+test("sorts by value, not by text", () => assert.strictEqual(median([10, 9, 1]), 9));
 `;
 
 const durationTest = `import assert from "node:assert";

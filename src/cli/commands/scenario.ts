@@ -1,12 +1,14 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Ended, full, walk } from "../../../scenarios/full.ts";
+import { carefulTenant } from "../../../scenarios/stories/approval.ts";
 import type { Stage } from "../../../scenarios/story.ts";
 import { exitCodes } from "../../app/child.ts";
 import { type Config, readConfig } from "../../app/config.ts";
 import { launch, type System } from "../../app/launcher.ts";
 import { packageFolder, packageRoot, version } from "../../app/paths.ts";
+import { loadPolicy } from "../../app/policies.ts";
 import { openClient } from "../../client/client.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { duration, json, note, paint, say, table } from "../output.ts";
@@ -20,7 +22,7 @@ export async function scenario(name: string, options: { json?: boolean; out?: st
   const began = performance.now();
 
   note(paint("dim", `a system of its own in ${dataDir}`));
-  const system = await launch(ownConfig(home, dataDir), (text) => note(paint("dim", text)));
+  const system = await launch(await ownConfig(home, dataDir), (text) => note(paint("dim", text)));
   const readyMs = Math.round(performance.now() - began);
   const stories = await walk(full, stageOf(system), (ended) =>
     note(`${mark(ended)}  ${ended.story}  ${ended.saw}`),
@@ -61,10 +63,11 @@ export async function scenario(name: string, options: { json?: boolean; out?: st
 }
 
 /** Fresh data on free ports, the recorded model, and a short lease so that a killed worker costs little time. */
-function ownConfig(home: Config, dataDir: string): Config {
+async function ownConfig(home: Config, dataDir: string): Promise<Config> {
   return {
     ...home,
     dataDir,
+    configDir: await carefulConfigs(home.configDir, join(dataDir, "configs")),
     artifactsBase: join(dataDir, "artifacts"),
     databaseUrl: null,
     host: "127.0.0.1",
@@ -81,6 +84,15 @@ function ownConfig(home: Config, dataDir: string): Config {
   };
 }
 
+/** The operator's files, with a tenant whose work a person must approve. */
+async function carefulConfigs(from: string, to: string): Promise<string> {
+  await cp(from, to, { recursive: true });
+  const policy = await loadPolicy(from, "approvals.json");
+  const overrides = [...policy.overrides, { tenant: carefulTenant, ask: "always" }];
+  await writeFile(join(to, "approvals.json"), JSON.stringify({ ...policy, overrides }));
+  return to;
+}
+
 function stageOf(system: System): Stage {
   const { class: sandboxed } = system.facts.sandbox;
   const killRole = (role: "worker" | "sandbox") => {
@@ -89,6 +101,7 @@ function stageOf(system: System): Stage {
   };
   return {
     client: openClient({ url: system.url }),
+    open: (token) => openClient({ url: system.url, token }),
     sandboxed: typeof sandboxed === "string" ? sandboxed : null,
     packageFolder,
     killWorker: () => killRole("worker"),
