@@ -11,9 +11,10 @@ export async function plantNoFence(sql: Database): Promise<void> {
   await sql.unsafe(`
     create function keep_it() returns trigger language plpgsql as $$
       begin
-        update bus_leases set until = 'infinity' where token = old.token;
+        old.until := 'infinity';
+        insert into bus_leases select old.*;
         return null;
       end $$;
-    create trigger keep_it before delete on bus_leases for each row execute function keep_it();
+    create trigger keep_it after delete on bus_leases for each row execute function keep_it();
     alter table bus_attempts drop constraint bus_attempts_pkey`);
 }

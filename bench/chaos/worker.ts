@@ -29,6 +29,7 @@ await serve(log, async () => {
     concurrency: 6,
     leaseMs: errand.lease_ms,
     attemptMs: 10_000,
+    packFrom: 2, // so that there are packs
     pollMs: 1000,
     log,
     tools: { now: () => new Date(), models: new Map(), sandbox: { run: noSandbox } },

@@ -1,5 +1,5 @@
 import { Failure } from "../contracts/failure.ts";
-import type { Database } from "../store/database.ts";
+import { type Database, jsonText } from "../store/database.ts";
 import type { Claimed, Draft } from "../store/messages.ts";
 import type { Next } from "./handler.ts";
 import { addressOf } from "./roles.ts";
@@ -16,7 +16,8 @@ export const usualPriority = 5;
 /** A message that follows from another, as it will be stored. Throws when it must not be. */
 export async function follow(sql: Database, message: Claimed, next: Next, room = 0): Promise<Draft> {
   const { to, payload, intent, assignment, key, priority, ttlMs, delayMs, shardKey } = next;
-  mustFit(to, JSON.stringify(payload ?? null), room);
+  const body = jsonText(payload);
+  mustFit(to, body, room);
   const orderKey = shardKey ?? message.tenant;
   return {
     ...(await addressOf(sql, { to, key: orderKey })),
@@ -35,6 +36,7 @@ export async function follow(sql: Database, message: Claimed, next: Next, room =
     traceparent: null,
     assignment: assignment === undefined ? message.assignment : assignment,
     payload,
+    body,
   };
 }
 

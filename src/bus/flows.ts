@@ -1,4 +1,4 @@
-import type { Asked, Taken } from "../store/leases.ts";
+import type { Asked, Taken } from "../store/claims.ts";
 import type { Flow } from "../store/messages.ts";
 
 /** A flow is the messages of one tenant, of one priority, on one lane. This one had some when we last heard of it. */
@@ -32,7 +32,7 @@ const keptMost = 20_000;
 
 export function openFlows(): Flows {
   const waiting = new Map<string, Waiting>();
-  const last = new Map<string, number>(); // the highest seq taken from a flow
+  const last = new Map<string, number>(); // the highest seq taken from a flow; some of that row may be left
   let settled = 0;
   let turn = 0; // so that those beyond `askedMost` have their turn too
 
@@ -61,7 +61,7 @@ export function openFlows(): Flows {
         turn === 0 ? all.slice(0, askedMost) : [...all.slice(turn), ...all.slice(0, turn)].slice(0, askedMost);
       return {
         own: own.length > 0,
-        asked: asked.map((flow) => ({ ...flow, low: String(Math.min((last.get(keyOf(flow)) ?? -1) + 1, settled)) })),
+        asked: asked.map((flow) => ({ ...flow, low: String(Math.min(last.get(keyOf(flow)) ?? 0, settled)) })),
         perFlow: asked.length < 2 ? limit : Math.min(limit, Math.max(8, Math.ceil((2 * limit) / asked.length))),
       };
     },

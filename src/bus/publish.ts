@@ -111,6 +111,7 @@ function rootOf(request: Request, { service, role, shard }: Address): Root {
     traceparent,
     assignment: null,
     payload,
+    body,
     requestHash: hash("sha256", `${to}\n${intent}\n${body}`),
     keyTtlMs,
     claimsTrace: traceparent !== null,

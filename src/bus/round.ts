@@ -1,15 +1,16 @@
 import { Failure } from "../contracts/failure.ts";
+import type { Address, Taken } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
-import { type Address, type Done, type Round, type Stepped, step, type Taken } from "../store/leases.ts";
+import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
 import type { Flows } from "./flows.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
 export type Rounds = {
-  /** Settles with the next round. Rejects with `lease_lost`, or with why the database refused it. */
-  settle(done: Done): Promise<void>;
-  /** A message of this lease is no longer in hand. When one was not settled, the lease is left to run out. */
-  released(token: string, settled: boolean): void;
+  /** Settles with the next round, and calls `ended` then: with `lease_lost`, or with why the database refused it. */
+  settle(done: Done, ended: (reason?: unknown) => void): void;
+  /** A message is no longer in hand. When it was not settled, its lease is left to run out. */
+  released(message: Taken, settled: boolean): void;
   /** Whether a round has something to do besides claiming. */
   readonly pending: boolean;
   /** One round: answers what was claimed. Throws when the database cannot be reached; nothing is forgotten then. */
@@ -19,22 +20,46 @@ export type Rounds = {
 /** The lanes of a worker's roles, with what their messages have in common. */
 export type WorkerLanes = ReadonlyMap<number, Address & { mine: boolean; closed: boolean }>;
 
-type Queued = { done: Done; resolve: () => void; reject: (reason: unknown) => void };
+type Queued = { done: Done; ended: (reason?: unknown) => void };
 
-const batchMost = 500; // messages of one claim, and settlements of one statement
+/** A lease of ours. */
+type Held = {
+  size: number; // messages that were claimed with it
+  open: number; // of those, what is still in hand
+  sure: boolean; // no settlement of it went astray: what it was given with, it still has
+  runsOut: boolean; // one of its messages could not be settled
+  gone: boolean; // it went with the last of them
+};
+
+const batchMost = 1000; // messages of one claim, and settlements of one statement
 const besideFrom = 100; // settlements that are worth a statement of their own
+const packSpan = 32_767; // ids of one pack lie so close together
 const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
-  { sql, name, leaseMs }: { sql: Database; name: string; leaseMs: number },
+  {
+    sql,
+    name,
+    leaseMs,
+    packFrom = 32,
+  }: { sql: Database; name: string; leaseMs: number; packFrom?: number | undefined },
   { flows, ring }: { flows: Flows; ring: () => void },
 ): Rounds {
   let queue: Queued[] = [];
-  let freed: string[] = [];
-  const inHand = new Map<string, number>(); // by token: messages that are not settled
-  const unsettled = new Set<string>(); // tokens of leases with a message that could not be
+  let freed: string[] = []; // tokens of leases of which nothing is left
+  const leases = new Map<string, Held>(); // by token
 
-  const still = { worker: name, freed: [], asked: [], perFlow: 0, limit: 0, own: true, lanes: none, leaseMs };
+  const still = {
+    worker: name,
+    packs: [],
+    freed: [],
+    asked: [],
+    perFlow: 0,
+    limit: 0,
+    own: true,
+    lanes: none,
+    leaseMs,
+  };
   let settling: Promise<void> | null = null; // a settlement beside the claims, while there is much of both
 
   async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
@@ -51,10 +76,11 @@ export function openRounds(
       await settling;
       return [];
     }
-    const done = now.map((one) => one.done);
-    const answer = await settle(now, letGo, { ...still, done, freed: letGo, ...wish, limit, lanes });
+    const answer = await settle(now, letGo, { ...still, ...wish, limit, lanes });
     flows.took(answer.taken, wish, { limit, contested: answer.contested });
-    for (const { token } of answer.taken) inHand.set(token, (inHand.get(token) ?? 0) + 1);
+    const [first] = answer.taken;
+    if (first)
+      leases.set(first.token, { size: answer.leased, open: answer.leased, sure: true, runsOut: false, gone: false });
     return answer.taken;
   }
 
@@ -63,7 +89,7 @@ export function openRounds(
     const letGo = freed;
     freed = [];
     try {
-      await settle(now, letGo, { ...still, done: now.map((one) => one.done), freed: letGo });
+      await settle(now, letGo, still);
     } catch {
       // It is in the queue again, and the loop will meet the same failure.
     } finally {
@@ -78,70 +104,122 @@ export function openRounds(
     return now;
   }
 
+  /**
+   * Who settles how: a whole claim that was done is one pack, which takes its lease with it; the rest are rows, and a
+   * lease of which nothing will be left goes with the last of them.
+   */
+  function sorted(now: Queued[]): { done: Done[]; packs: Done[][]; last: string[] } {
+    const byToken = new Map<string, Done[]>();
+    for (const { done } of now) {
+      const group = byToken.get(done.message.token);
+      if (group) group.push(done);
+      else byToken.set(done.message.token, [done]);
+    }
+    const sorting = { done: [] as Done[], packs: [] as Done[][], last: [] as string[] };
+    for (const [token, group] of byToken) {
+      const lease = leases.get(token);
+      if (lease && isPack(group, lease))
+        sorting.packs.push(group.sort((a, b) => (a.message.place ?? 0) - (b.message.place ?? 0)));
+      else sorting.done.push(...group);
+      if (lease?.sure && !lease.runsOut && group.length === lease.open) sorting.last.push(token);
+    }
+    return sorting;
+  }
+
+  function isPack(group: Done[], { size, sure }: Held): boolean {
+    if (!sure || size < packFrom || group.length !== size) return false;
+    let low = Number.POSITIVE_INFINITY;
+    let high = 0;
+    for (const { message } of group) {
+      const id = Number(message.id);
+      low = Math.min(low, id);
+      high = Math.max(high, id);
+    }
+    return high - low <= packSpan && low >> 24 === high >> 24; // of one partition
+  }
+
   /** One statement. Throws when the database cannot be reached; then `now` and `letGo` are kept for the next one. */
-  async function settle(now: Queued[], letGo: string[], round: Round): Promise<Stepped> {
+  async function settle(
+    now: Queued[],
+    letGo: string[],
+    round: Omit<Round, "done" | "packs" | "freed">,
+  ): Promise<Stepped> {
+    const { done, packs, last } = sorted(now);
     let answer: Stepped;
     try {
-      answer = await step(sql, round);
+      answer = await step(sql, { ...round, done, packs, freed: [...letGo, ...last] });
     } catch (error) {
       freed = [...letGo, ...freed];
+      for (const { message } of now.map((one) => one.done)) mark(message.token, { sure: false });
       if (error instanceof Failure && error.code === "database_unavailable") {
         queue = [...now, ...queue];
         throw error;
       }
       if (now.length === 0) throw error;
       await oneByOne(now, error);
-      return { taken: [], lost: [], contested: true };
+      return { taken: [], leased: 0, lost: [], contested: true };
     }
     const lost = new Set(answer.lost);
-    for (const { done, resolve, reject } of now) {
-      if (lost.has(done.message.id)) reject(new Failure("lease_lost", `message ${done.message.id} is no longer held`));
-      else resolve();
+    for (const [first] of packs) if (first && lost.has(first.message.id)) mark(first.message.token, { runsOut: true });
+    for (const token of last) mark(token, { gone: true });
+    const written: Done[] = [];
+    for (const { done: one, ended } of now) {
+      if (lost.has(one.message.id)) {
+        ended(new Failure("lease_lost", `message ${one.message.id} is no longer held`));
+        continue;
+      }
+      written.push(one);
+      ended();
     }
-    tellOthers(now.flatMap(({ done }) => (lost.has(done.message.id) ? [] : [done])));
+    tellOthers(written);
     return answer;
+  }
+
+  function mark(token: string, change: Partial<Held>): void {
+    const lease = leases.get(token);
+    if (lease) Object.assign(lease, change);
   }
 
   /** One that the database refuses must not keep its neighbours from being settled. */
   async function oneByOne(batch: Queued[], error: unknown): Promise<void> {
     if (batch.length === 1) {
-      batch[0]?.reject(error);
+      batch[0]?.ended(error);
       return;
     }
-    for (const { done, resolve, reject } of batch) {
+    for (const { done, ended } of batch) {
       try {
         const { lost } = await step(sql, { ...still, done: [done] });
         if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
-        resolve();
+        ended();
         tellOthers([done]);
       } catch (reason) {
-        reject(reason);
+        ended(reason);
       }
     }
   }
 
   function tellOthers(done: Done[]): void {
-    const roles = new Set(done.flatMap(({ next }) => next.map(({ service, role }) => `${service}.${role}`)));
-    const traces = new Set(done.map(({ message }) => message.traceId));
-    if (roles.size === 0 && traces.size > tracesTold) return; // nobody follows hundreds of traces at a time
-    void wake(sql, { roles: [...roles], traces: [...traces].slice(0, tracesTold), flows: [] });
+    const roles = new Set<string>();
+    for (const { next } of done) for (const { service, role } of next) roles.add(`${service}.${role}`);
+    if (roles.size === 0 && done.length > tracesTold) return; // nobody follows hundreds of traces at a time
+    if (done.length === 0) return;
+    const traces = [...new Set(done.slice(0, tracesTold).map(({ message }) => message.traceId))];
+    void wake(sql, { roles: [...roles], traces, flows: [] });
   }
 
   return {
-    settle: (done) =>
-      new Promise((resolve, reject) => {
-        queue.push({ done, resolve, reject });
-        ring();
-      }),
-    released(token, settled) {
-      if (!settled) unsettled.add(token);
-      const left = (inHand.get(token) ?? 1) - 1;
-      if (left > 0) {
-        inHand.set(token, left);
-        return;
-      }
-      inHand.delete(token);
-      if (!unsettled.delete(token)) freed.push(token);
+    settle(done, ended) {
+      queue.push({ done, ended });
+      ring();
+    },
+    released({ token }, settled) {
+      const lease = leases.get(token);
+      if (!lease) return;
+      if (!settled) lease.runsOut = true;
+      lease.open -= 1;
+      if (lease.open > 0) return;
+      leases.delete(token);
+      if (!lease.runsOut && !lease.gone) freed.push(token);
     },
     get pending() {
       return queue.length > 0 || freed.length > 0 || settling !== null;

@@ -7,8 +7,9 @@ import type { Database, Sql } from "../store/database.ts";
 import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
 import { branchesOf, closeBranch, openJoin } from "../store/joins.ts";
-import { type Done, hold, lapsed, step } from "../store/leases.ts";
+import { hold, lapsed } from "../store/leases.ts";
 import { type Claimed, type Draft, insertMessages } from "../store/messages.ts";
+import { type Done, step } from "../store/step.ts";
 import { endTrace } from "../store/traces.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
@@ -35,17 +36,21 @@ export async function doneOf(
   message: Claimed,
   { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] },
 ): Promise<Done> {
-  const { result, answer = null, next = [], wait } = outcome;
-  if (next.length === 0 && !answer && !wait && message.joinId === null) {
-    throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
-  }
-  if (next.length === 0) return { message, result, answer, records, next: [] };
+  const { result, answer = null, next = [] } = outcome;
+  if (next.length === 0) return lastOf(message, { outcome, records });
   const seen = new Set<string>();
   for (const { to, key = "" } of next) {
     if (seen.has(`${to} ${key}`)) throw new Failure("internal", `two follow-ups to ${to} need keys of their own`);
     seen.add(`${to} ${key}`);
   }
   return { message, result, answer, records, next: await Promise.all(next.map((one) => follow(sql, message, one))) };
+}
+
+/** The same of an outcome without follow-ups. */
+export function lastOf(message: Claimed, { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] }): Done {
+  const { result, wait, answer = null } = outcome;
+  if (answer || wait || message.joinId !== null) return { message, result, answer, records, next: [] };
+  throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
 }
 
 /** Whether an attempt can be settled together with others, in one statement. What needs more has its own transaction. */
@@ -82,6 +87,7 @@ export async function settleDone(
     await step(tx, {
       worker: message.worker,
       done: [{ ...done, next }],
+      packs: [],
       freed: [],
       asked: [],
       perFlow: 0,

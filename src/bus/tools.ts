@@ -1,6 +1,6 @@
 import { stage } from "../store/artifacts.ts";
+import type { Taken } from "../store/claims.ts";
 import { tell } from "../store/events.ts";
-import type { Taken } from "../store/leases.ts";
 import { openUpload } from "../store/uploads.ts";
 import { wake } from "../store/wake.ts";
 import type { Stop, Workshop } from "./attempt.ts";
@@ -21,7 +21,7 @@ export function openTools(
     models,
     sandbox,
     get signal() {
-      return stop.signal();
+      return stop.signal;
     },
     upload: (id) => openUpload(shop.artifactsBase, { tenant: message.tenant, id, now: now() }),
     async keep(artifact) {

@@ -4,11 +4,12 @@ import type { Log } from "../contracts/log.ts";
 import type { CircuitPolicy } from "../contracts/policy.ts";
 import { cancelledOf } from "../store/cancels.ts";
 import { openCircuits, returnProbe, takeProbe } from "../store/circuits.ts";
+import type { Taken } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
 import { flowsOn, promote, watermark } from "../store/flows.ts";
 import { forget, type Retention, turnHistory } from "../store/history.ts";
 import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
-import { extend, type Taken } from "../store/leases.ts";
+import { extend } from "../store/leases.ts";
 import { listen, type Wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
 import { type Attempt, attempt, endLate, type Workshop } from "./attempt.ts";
@@ -27,6 +28,7 @@ export type WorkerOptions = Omit<Workshop, "settle" | "later"> & {
   circuits?: () => CircuitPolicy;
   retention?: () => Retention;
   concurrency: number; // messages at one time
+  packFrom?: number; // from how many messages a claim that is all done is written as one row; 32 unless given
   leaseMs: number; // a worker that is silent this long has lost its messages
   pollMs: number; // how long a lost wake-up can cost
   log: Log;
@@ -54,6 +56,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let trials: number[] = []; // lanes whose circuit is half open
   let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
+  let whenEmpty = () => {};
   const rounds = openRounds(options, { flows, ring: () => ring() });
   const shop: Workshop = {
     ...options,
@@ -90,13 +93,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   function begin(message: Taken): void {
     const handler = byRole.get(`${message.service}.${message.role}`);
     if (!handler) throw new Failure("internal", `claimed a message of ${message.service}.${message.role}`);
-    const one = attempt(handler, message, shop);
-    running.set(message.id, one);
-    one.settled.then((settled) => {
+    const over = (settled: boolean) => {
       running.delete(message.id);
-      rounds.released(message.token, settled);
+      rounds.released(message, settled);
+      if (running.size === 0) whenEmpty();
       ring();
-    });
+    };
+    running.set(message.id, attempt(handler, message, { shop, over }));
   }
 
   /** Finds what nobody told us about, and what has become due. */
@@ -217,12 +220,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   return {
     async stop(graceMs) {
       stopping = true;
+      const emptied = new Promise<void>((resolve) => {
+        whenEmpty = resolve;
+      });
+      if (running.size === 0) whenEmpty();
       ring();
       const grace = new AbortController();
-      await Promise.race([
-        Promise.allSettled([...running.values()].map(({ settled }) => settled)),
-        pause(graceMs, undefined, { signal: grace.signal }).catch(() => {}),
-      ]);
+      await Promise.race([emptied, pause(graceMs, undefined, { signal: grace.signal }).catch(() => {})]);
       grace.abort();
       clearInterval(heartbeat);
       clearInterval(lateness);

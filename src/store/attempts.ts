@@ -44,8 +44,8 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
       from e
     ),
     again as (
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, id, attempts from e where status = 'retry' and "delayMs" <= 0
+      insert into bus_ready (lane, priority, tenant, message_ids, attempts)
+      select lane, priority, tenant, array[id], attempts from e where status = 'retry' and "delayMs" <= 0
     ),
     later as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
@@ -77,8 +77,8 @@ export async function lineNext(
   return tx<Flow[]>`
     with next as materialized (select * from bus_line_next(${id}, ${service}, ${role}, ${orderKey})),
     readied as (
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, message_id, 0 from next
+      insert into bus_ready (lane, priority, tenant, message_ids, attempts)
+      select lane, priority, tenant, array[message_id], 0 from next
     ),
     moved as (insert into bus_deltas (lane, ready) select lane, 1 from next)
     select lane, priority, tenant from next`;
@@ -94,10 +94,26 @@ export async function takeOut(tx: Sql, ids: string[]): Promise<Waiting[]> {
       where m.id = any (${ids}::bigint[])
         and not exists (select from bus_ends e where e.message_id = m.id)
     ),
-    from_ready as (
-      delete from bus_ready b using wanted w
-      where b.lane = w.lane and b.priority = w.priority and b.tenant = w.tenant and b.message_id = w.id
-      returning b.message_id, b.attempts
+    out as (
+      delete from bus_ready b
+      where b.ctid = any (array(
+        select r.ctid from wanted w
+        join bus_ready r on r.lane = w.lane and r.priority = w.priority and r.tenant = w.tenant and w.id = any (r.message_ids)))
+      returning b.*
+    ),
+    from_ready as materialized (
+      select id as message_id, out.attempts from out cross join unnest(out.message_ids) id
+      where id in (select id from wanted)
+    ),
+    put_back as (
+      insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)
+      select lane, priority, tenant, seq, stay.ids, attempts
+      from out
+      cross join lateral (
+        select array_agg(id order by place) as ids from unnest(out.message_ids) with ordinality as each (id, place)
+        where id not in (select id from wanted)
+      ) stay
+      where stay.ids is not null
     ),
     from_delayed as (
       delete from bus_delayed d using wanted w where d.lane = w.lane and d.message_id = w.id

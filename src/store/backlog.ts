@@ -73,15 +73,15 @@ export async function oldestDue(sql: Sql): Promise<{ key: string; waitedS: numbe
     from bus_lanes l
     cross join lateral (
       with recursive head as (
-        (select priority, tenant, message_id, 1 as hops from bus_ready where lane = l.id
+        (select priority, tenant, message_ids[1] as message_id, 1 as hops from bus_ready where lane = l.id
          order by priority desc, tenant, seq limit 1)
         union all
         select found.priority, found.tenant, found.message_id, head.hops + 1
         from head cross join lateral (
-          (select priority, tenant, message_id from bus_ready b
+          (select priority, tenant, message_ids[1] as message_id from bus_ready b
            where b.lane = l.id and b.priority = head.priority and b.tenant > head.tenant order by b.tenant, b.seq limit 1)
           union all
-          (select priority, tenant, message_id from bus_ready b
+          (select priority, tenant, message_ids[1] as message_id from bus_ready b
            where b.lane = l.id and b.priority < head.priority order by b.priority desc, b.tenant, b.seq limit 1)
           limit 1
         ) found

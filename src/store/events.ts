@@ -117,7 +117,7 @@ async function writersOf(sql: Sql): Promise<string[]> {
   const rows = await sql<{ writer: string }[]>`
     select virtualtransaction as writer
     from pg_locks
-    where relation = any (array['bus_messages', 'bus_leases', 'bus_attempts', 'bus_facts']::regclass[])
+    where relation = any (array['bus_messages', 'bus_leases', 'bus_attempts', 'bus_packs', 'bus_facts']::regclass[])
       and database = (select oid from pg_database where datname = current_database())
       and mode = 'RowExclusiveLock' and granted`;
   return rows.map(({ writer }) => writer);

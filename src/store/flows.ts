@@ -49,8 +49,8 @@ export async function promote(sql: Sql, lanes: number[]): Promise<{ flows: Flow[
       returning *
     ),
     readied as (
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, message_id, attempts from due order by due_at, message_id
+      insert into bus_ready (lane, priority, tenant, message_ids, attempts)
+      select lane, priority, tenant, array[message_id], attempts from due order by due_at, message_id
     ),
     moved as (
       insert into bus_deltas (lane, ready, delayed) select lane, count(*), -count(*) from due group by lane

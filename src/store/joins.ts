@@ -16,7 +16,7 @@ export async function openJoin(
   { parentId, open, next }: { parentId: string; open: number; next: Draft },
 ): Promise<string> {
   const [join] = await tx<{ id: string }[]>`
-    insert into bus_joins (parent_id, open, next) values (${parentId}, ${open}, ${jsonText(next)}::text::jsonb)
+    insert into bus_joins (parent_id, open, next) values (${parentId}, ${open}, ${jsonText({ ...next, body: undefined })}::text::jsonb)
     returning id`;
   if (!join) throw new Error("an insert answers its row");
   return join.id;

@@ -22,6 +22,7 @@ export type Draft = {
   traceparent: string | null;
   assignment: Assignment | null;
   payload: unknown;
+  body?: string | undefined; // the payload as JSON, when somebody has written it already
 };
 
 /** A message that opens a trace, under the key that makes asking twice asking once. */
@@ -32,15 +33,37 @@ export type Root = Draft & {
 };
 
 /** A claimed message: what the handler sees, and what settling it needs. */
-export type Claimed = Message & { token: string; worker: string; lane: number };
+export type Claimed = Message & { token: string; worker: string; lane: number; place?: number }; // place: in its lease
 
 /** Where a message stands in the queue: a lane, a priority on it, and a tenant. */
 export type Flow = { lane: number; priority: number; tenant: string };
 
 export type Stored = { n: number; id: string; lane: number }; // n: the place in the list that was handed in
 
-/** Stores first messages, each with its trace and its key. What is missing in the answer was published before. */
+/**
+ * Stores first messages, each with its trace and its key. What is missing in the answer was published before. Keys are
+ * mostly new, and then a plain insert is the cheapest; when one is not, all is done again and it is looked at.
+ */
 export async function insertRoots(sql: Sql, roots: Root[]): Promise<Stored[]> {
+  if (!roots.some(({ claimsTrace }) => claimsTrace)) {
+    try {
+      return await sql<Stored[]>`
+        with ${wantedOf(roots)},
+        keyed as (
+          insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
+          select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at from wanted w
+        ),
+        ${allowedOf(part`true`)}, ${storing}
+        select n, id, lane from allowed order by n`;
+    } catch (error) {
+      const { code, table } = pgError(error);
+      if (code !== "23505" || table !== "bus_keys") refused(error);
+    }
+  }
+  return insertUnlessKnown(sql, roots);
+}
+
+async function insertUnlessKnown(sql: Sql, roots: Root[]): Promise<Stored[]> {
   return sql<Stored[]>`
     with ${wantedOf(roots)},
     named as (
@@ -78,13 +101,13 @@ export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]
  * table of one row whose id is drawn before theirs.
  */
 export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
-  const kinds = new Map<string, number>();
+  const kinds = new Map<string, { number: number; draft: Draft | Root }>();
   const kindOf = drafts.map((draft) => {
-    const { traceId, rootId, parentId, idempotencyKey, payload, ...kind } = draft;
-    const text = jsonText({ ...kind, requestHash: undefined });
-    const number = kinds.get(text) ?? kinds.size;
-    kinds.set(text, number);
-    return number;
+    const key = kindKey(draft);
+    const known = kinds.get(key);
+    if (known) return known.number;
+    kinds.set(key, { number: kinds.size, draft });
+    return kinds.size - 1;
   });
   const ids = (of: (draft: Draft) => string | null) => `{${drafts.map((draft) => of(draft) ?? "null").join(",")}}`;
   return part`
@@ -97,7 +120,7 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
              d.tenant || '/' || d.service || '.' || d.role as key_scope,
              bus_now() + d."keyTtlMs" * interval '1 millisecond' as key_expires_at,
              coalesce(d."claimsTrace", false) as claims_trace
-      from jsonb_array_elements(${`[${[...kinds.keys()].join(",")}]`}::text::jsonb) with ordinality as k (body, place)
+      from jsonb_array_elements(${jsonText([...kinds.values()].map(({ draft }) => kindIn(draft)))}::text::jsonb) with ordinality as k (body, place)
       cross join lateral jsonb_to_record(k.body) as d(
         service text, role text, shard smallint, tenant text, intent text, "joinId" bigint, priority smallint,
         "orderKey" text, "ttlMs" float8, "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb,
@@ -114,10 +137,31 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
         unnest(${drafts.map(({ idempotencyKey }) => idempotencyKey)}::text[]),
         unnest(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : null))}::text[]),
         unnest(${`{${kindOf.join(",")}}`}::integer[]),
-        jsonb_array_elements(${jsonText(drafts.map(({ payload }) => payload ?? null))}::text::jsonb)
+        string_to_table(${drafts.map(({ body, payload }) => body ?? jsonText(payload)).join("\n")}, E'\n')
       ) with ordinality as each (trace_id, root_id, parent_id, key, request_hash, kind, payload, place) ${after}) d
       join kinds k using (kind)
     )`;
+}
+
+/** What many drafts have in common. */
+function kindIn(draft: Draft | Root) {
+  const { traceId, rootId, parentId, idempotencyKey, payload, body, ...kind } = draft;
+  return { ...kind, requestHash: undefined };
+}
+
+function kindKey(draft: Draft | Root): string {
+  const { service, role, shard, tenant, intent, joinId, priority, orderKey, ttlMs, expiresAt, delayMs } = draft;
+  const { traceparent, assignment } = draft;
+  const rest = [
+    joinId,
+    ttlMs,
+    expiresAt && new Date(expiresAt).getTime(),
+    delayMs,
+    traceparent,
+    assignment && jsonText(assignment),
+  ].join("|");
+  const key = "keyTtlMs" in draft ? `${draft.keyTtlMs}${draft.claimsTrace}` : "";
+  return `${service}.${role}.${shard}|${tenant}|${intent}|${priority}|${rest}|${key}|${orderKey}`;
 }
 
 /** The drafts that may be stored. The condition is never alone, so that it is looked up, not joined. */
@@ -134,7 +178,7 @@ export const storing: Part = part`
       insert into bus_messages (id, lane, service, role, shard, tenant, intent, trace_id, root_id, parent_id, join_id,
                                 idempotency_key, priority, order_key, expires_at, traceparent, assignment, payload)
       select id, lane, service, role, shard, tenant, intent, trace_id, coalesce(root_id, id), parent_id, join_id, key,
-             priority, order_key, expires_at, traceparent, assignment, payload
+             priority, order_key, expires_at, traceparent, assignment, payload::json
       from allowed
     ),
     heads as materialized (
@@ -143,8 +187,13 @@ export const storing: Part = part`
       where order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant)
     ),
     readied as (
-      insert into bus_ready (lane, priority, tenant, seq, message_id, attempts)
-      select lane, priority, tenant, id, id, 0 from heads where due_at is null
+      insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)
+      select lane, priority, tenant, ids[first], ids[first:first + 63], 0
+      from (
+        select lane, priority, tenant, array_agg(id order by id) as ids
+        from heads where due_at is null group by lane, priority, tenant
+      ) flow
+      cross join lateral generate_series(1, cardinality(ids), 64) first
     ),
     put_off as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
@@ -203,6 +252,6 @@ export function refused(error: unknown): never {
   throw error;
 }
 
-function pgError(error: unknown): { code?: unknown; column?: unknown; constraint?: unknown } {
+function pgError(error: unknown): { code?: unknown; table?: unknown; column?: unknown; constraint?: unknown } {
   return typeof error === "object" && error !== null ? error : {};
 }

@@ -90,9 +90,13 @@ export async function ragNumbers(sql: Sql, windowS: number): Promise<RagNumbers>
   const [numbers] = await sql<RagNumbers[]>`
     with ended as (
       select a.status, m.trace_id, extract(epoch from a.ended_at - m.created_at) * 1000 as ms
-      from bus_attempts a join bus_messages m on m.id = a.message_id
-      where a.lane in (select id from bus_lanes where service = 'rag' and role = 'query')
-        and a.status in ('done', 'dead')
+      from (
+        select message_id, status, ended_at from bus_attempts where status in ('done', 'dead')
+        union all
+        select p.base + place, 'done', p.ended_at from bus_packs p cross join unnest(p.places) place
+      ) a
+      join bus_messages m on m.id = a.message_id
+      where m.lane in (select id from bus_lanes where service = 'rag' and role = 'query')
         and a.ended_at > clock_timestamp() - ${windowS} * interval '1 second'
     ),
     answers as (

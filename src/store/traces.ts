@@ -94,9 +94,12 @@ export async function envelopesOf(sql: Sql, traceId: string): Promise<Envelope[]
            case when a.status <> 'retry' then a.ended_at end as ended_at
     from bus_messages m
     left join lateral (
-      select a.status, a.attempts, a.claimed_at, a.ended_at
-      from bus_attempts a where a.message_id = m.id
-      order by a.attempts desc
+      select each.* from (
+        select status, attempts, claimed_at, ended_at from bus_attempts where message_id = m.id
+        union all
+        select 'done', attempts, claimed_at, ended_at from bus_packed where message_id = m.id
+      ) each
+      order by each.attempts desc
       limit 1
     ) a on true
     left join lateral (

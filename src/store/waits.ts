@@ -33,8 +33,8 @@ export async function openWait(tx: Sql, wait: Opening): Promise<{ id: string; ex
   const [row] = await tx<{ id: string; expiresAt: Date }[]>`
     insert into bus_waits (kind, tenant, trace_id, message_id, asked, secret_hash, next, on_expiry, expires_at)
     values (${wait.kind}, ${wait.tenant}, ${wait.traceId}, ${wait.messageId}, ${jsonText(wait.asked)}::text::jsonb,
-            ${wait.secretHash}, ${jsonText(wait.next)}::text::jsonb,
-            ${wait.onExpiry ? jsonText(wait.onExpiry) : null}::text::jsonb,
+            ${wait.secretHash}, ${jsonText({ ...wait.next, body: undefined })}::text::jsonb,
+            ${wait.onExpiry ? jsonText({ ...wait.onExpiry, body: undefined }) : null}::text::jsonb,
             least(bus_now() + ${wait.expiresMs} * interval '1 millisecond', ${wait.notAfter}::timestamptz))
     returning id, expires_at as "expiresAt"`;
   if (!row) throw new Error("an insert answers its row");

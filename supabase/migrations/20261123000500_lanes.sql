@@ -2,8 +2,8 @@
 --
 -- A message's body is written once, in bus_messages. What changes lives in thin rows: it waits in bus_ready (due) or
 -- bus_delayed (later), is held by a row of bus_leases (one for a whole claim), and each attempt that ended is one row of
--- bus_attempts. These rows are the facts: bus_events shows every transition as an event of its own, read from them, so
--- no transition is written twice. What is not a transition (progress, decisions, policies) is in bus_facts.
+-- bus_attempts, or a place in a row of bus_packs when a whole claim was done at once. These rows are the facts:
+-- bus_events shows every transition as an event of its own, read from them, so no transition is written twice. What is not a transition (progress, decisions, policies) is in bus_facts.
 --
 -- All ids come from one sequence, so they order everything that happened. History is partitioned by ranges of that
 -- sequence; a partition is closed after a while (the sequence jumps to the next) and dropped when it is old enough.
@@ -76,7 +76,7 @@ create table bus_messages (
   expires_at      timestamptz,                         -- not begun, or not ended, by then: expired
   traceparent     text,                                -- of the root: as the caller sent it
   assignment      jsonb,                               -- who was chosen, and what may be spent
-  payload         jsonb not null,
+  payload         json not null,                       -- stored as it came: it is handed on, not asked about
   created_at      timestamptz not null default bus_now(),
   primary key (id)
 ) partition by range (id);
@@ -102,13 +102,35 @@ create table bus_attempts (
   claimed_at timestamptz,
   ended_at   timestamptz not null default statement_timestamp(),
   delay_ms   integer,                                  -- retry: how long it waits
-  result     jsonb,
-  answer     jsonb,                                    -- done: what the trace ends with; null: it goes on
+  result     json,
+  answer     json,                                     -- done: what the trace ends with; null: it goes on
   failure    jsonb,
   why        text,                                     -- dead: why it is not tried again
   primary key (message_id, attempts),                  -- an attempt ends once
   check (status = 'retry' or status = 'done' or failure is not null)
 ) partition by range (message_id);
+
+-- A whole claim whose attempts were all done in one settlement: what would be a row each in bus_attempts. A message is
+-- found by its id: base <= id <= top, and its place is id - base.
+create table bus_packs (
+  base       bigint not null,                          -- the lowest of its ids
+  top        bigint not null,                          -- the highest, less than 32768 above it
+  event_id   bigint not null,
+  token      bigint not null,
+  worker     text not null,
+  claimed_at timestamptz not null,
+  ended_at   timestamptz not null default statement_timestamp(),
+  places     smallint[] not null,
+  attempts   smallint[] not null,                      -- of each
+  results    text not null,                            -- of each, one line of JSON
+  answers    text not null,
+  check (top - base between 0 and 32767)
+) partition by range (base);
+
+alter table bus_packs alter results set storage external, alter answers set storage external; -- read once, if ever
+
+-- "How did this message end?"
+create index bus_packs_where on bus_packs (base, top);
 
 -- How a trace ended that was not ended by an answer (that is in bus_attempts). The first end counts.
 create table bus_trace_ends (
@@ -165,9 +187,10 @@ declare
   base text;
   name text;
 begin
-  foreach base in array array['bus_messages', 'bus_attempts', 'bus_trace_ends', 'bus_facts'] loop
+  foreach base in array array['bus_messages', 'bus_attempts', 'bus_packs', 'bus_trace_ends', 'bus_facts'] loop
     name := base || '_' || wanted;
-    execute pg_catalog.format('create table public.%I (like public.%I including defaults including constraints)', name, base);
+    execute pg_catalog.format('create table public.%I (like public.%I including defaults including constraints including storage)',
+                              name, base);
     execute pg_catalog.format('alter table public.%I enable row level security', name);
     execute pg_catalog.format('alter table public.%I attach partition public.%I for values from (%s) to (%s)',
                               base, name, wanted::bigint << 24, (wanted + 1)::bigint << 24);
@@ -192,14 +215,15 @@ create table bus_keys (
 -- "Keys that have lived long enough." They come in the order of time, so a coarse index does.
 create index bus_keys_expired on bus_keys using brin (expires_at);
 
--- What is due. A row is deleted when it is claimed, never changed.
+-- What is due: messages of one tenant that came together, up to 64 in a row. A row is deleted when it is claimed, never
+-- changed; what of it was not claimed comes back under the same seq.
 create table bus_ready (
-  lane       integer not null,
-  priority   smallint not null,
-  tenant     text not null,
-  seq        bigint not null default nextval('bus_ids'), -- a message that was never begun has its id here
-  message_id bigint not null,
-  attempts   smallint not null                         -- begun so far
+  lane        integer not null,
+  priority    smallint not null,
+  tenant      text not null,
+  seq         bigint not null default nextval('bus_ids'), -- messages that were never begun have the first of their ids
+  message_ids bigint[] not null,
+  attempts    smallint not null                        -- begun so far, of each
 );
 
 -- "The next messages of one tenant on this lane", and, skipping from tenant to tenant, "who has messages here". Taking
@@ -230,6 +254,8 @@ create table bus_leases (
   claimed_at  timestamptz not null default clock_timestamp(),
   until       timestamptz not null
 );
+alter table bus_leases alter message_ids set storage external, alter attempts set storage external,
+                       alter lanes set storage external; -- gone in a moment: not worth compressing
 
 -- Messages of ordered roles that have not ended. The first of each key is under way, the others wait for it.
 create table bus_lines (
@@ -392,16 +418,30 @@ create view bus_held with (security_invoker = true) as
 
 -- What waits: now or later.
 create view bus_queue with (security_invoker = true) as
-  select r.message_id, r.lane, r.priority, r.tenant, r.attempts, null::timestamptz as due_at from bus_ready r
+  select unnest(r.message_ids) as message_id, r.lane, r.priority, r.tenant, r.attempts, null::timestamptz as due_at
+  from bus_ready r
   union all
   select d.message_id, d.lane, d.priority, d.tenant, d.attempts, d.due_at from bus_delayed d;
+
+-- The attempts that were done together with all of their claim, each as a row. Ask for messages by their id.
+create view bus_packed with (security_invoker = true) as
+  select m.id as message_id, m.lane, m.trace_id, m.root_id, p.attempts[n] as attempts, p.event_id, p.token, p.worker,
+         p.claimed_at, p.ended_at, (string_to_array(p.results, E'\n'))[n]::json as result,
+         nullif((string_to_array(p.answers, E'\n'))[n], 'null')::json as answer
+  from bus_messages m
+  join bus_packs p on p.base <= m.id and p.base > m.id - 32768 and p.top >= m.id
+  cross join lateral array_position(p.places, (m.id - p.base)::smallint) as n
+  where n is not null;
 
 -- How messages ended.
 create view bus_ends with (security_invoker = true) as
   select a.message_id, a.status, (a.attempts - (a.claimed_at is null)::int)::smallint as attempts,
-         a.result, a.failure, a.ended_at
+         a.result::jsonb as result, a.failure, a.ended_at
   from bus_attempts a
-  where a.status <> 'retry';
+  where a.status <> 'retry'
+  union all
+  select p.message_id, 'done', p.attempts, p.result::jsonb, null, p.ended_at
+  from bus_packed p;
 
 -- A trace is what its root opened, and how it first ended.
 create view bus_traces with (security_invoker = true) as
@@ -413,9 +453,13 @@ create view bus_traces with (security_invoker = true) as
     from (
       select t.status, t.answer, t.failure, t.ended_at, t.event_id from bus_trace_ends t where t.root_id = m.id
       union all
-      select 'done', a.answer, null, a.ended_at, a.event_id
+      select 'done', a.answer::jsonb, null, a.ended_at, a.event_id
       from bus_messages own join bus_attempts a on a.message_id = own.id
       where own.trace_id = m.trace_id and own.root_id = m.id and a.answer is not null
+      union all
+      select 'done', a.answer::jsonb, null, a.ended_at, a.event_id
+      from bus_packed a
+      where a.trace_id = m.trace_id and a.root_id = m.id and a.answer is not null
     ) each
     order by each.event_id
     limit 1
@@ -466,6 +510,18 @@ create view bus_events with (security_invoker = true) as
   ) step
   where a.event_id >= 16777216
   union all
+  select case step.what when 'acked' then p.token else p.event_id end,
+         case step.what when 'acked' then p.claimed_at else p.ended_at end,
+         bus_event_kind(m.service, step.what), m.service, m.role, m.shard, m.tenant,
+         m.intent, m.trace_id, m.id, m.idempotency_key, p.attempts[n], p.worker,
+         m.assignment ->> 'agent_id', m.assignment ->> 'agent_version',
+         coalesce((m.assignment ->> 'canary')::boolean, false), '{}'::jsonb
+  from bus_messages m
+  join bus_packs p on p.base <= m.id and p.base > m.id - 32768 and p.top >= m.id
+  cross join lateral array_position(p.places, (m.id - p.base)::smallint) as n
+  cross join lateral (values ('acked'), ('done')) as step (what)
+  where n is not null
+  union all
   select f.id, f.at, f.kind, f.service, f.role, f.shard, f.tenant, f.intent, f.trace_id, f.message_id, f.idempotency_key,
          f.attempts, f.worker, f.agent_id, f.agent_version, f.canary, f.details
   from bus_facts f;
@@ -486,7 +542,7 @@ insert into bus_messages (id, lane, service, role, shard, tenant, intent, trace_
                           traceparent, assignment, payload, created_at)
 select m.id, l.id, m.service, m.role, m.shard, m.tenant, m.intent, m.trace_id,
        (select min(r.id) from bus_before.bus_messages r where r.trace_id = m.trace_id), m.parent_id, m.idempotency_key,
-       case when m.parent_id is null then t.traceparent end, m.assignment, m.payload, m.created_at
+       case when m.parent_id is null then t.traceparent end, m.assignment, m.payload::json, m.created_at
 from bus_before.bus_messages m
 join bus_before.bus_traces t on t.trace_id = m.trace_id
 join bus_lanes l on (l.service, l.role, l.shard) = (m.service, m.role, m.shard);
@@ -499,15 +555,15 @@ select m.id, t.status, t.answer, t.failure, t.ended_at
 from bus_before.bus_traces t join bus_before.bus_messages m on m.trace_id = t.trace_id and m.parent_id is null
 where t.status <> 'open';
 insert into bus_attempts (message_id, attempts, event_id, lane, status, claimed_at, ended_at, result, failure, why)
-select e.message_id, e.attempts, e.message_id, m.lane, e.status, e.ended_at, e.ended_at, e.result, e.failure,
+select e.message_id, e.attempts, e.message_id, m.lane, e.status, e.ended_at, e.ended_at, e.result::json, e.failure,
        case e.status when 'dead' then e.failure ->> 'message' end
 from bus_before.bus_ends e join bus_messages m on m.id = e.message_id;
 insert into bus_facts
 select id, at, kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key, attempts, worker,
        agent_id, agent_version, canary, details
 from bus_before.bus_events;
-insert into bus_ready (lane, priority, tenant, message_id, attempts)
-select m.lane, m.priority, m.tenant, m.id, q.attempts
+insert into bus_ready (lane, priority, tenant, message_ids, attempts)
+select m.lane, m.priority, m.tenant, array[m.id], q.attempts
 from (select message_id, attempts, due_at from bus_before.bus_queue
       union all select message_id, attempts, claimed_at from bus_before.bus_leases) q
 join bus_messages m on m.id = q.message_id
@@ -523,6 +579,7 @@ alter table bus_roles      enable row level security;
 alter table bus_lanes      enable row level security;
 alter table bus_messages   enable row level security;
 alter table bus_attempts   enable row level security;
+alter table bus_packs      enable row level security;
 alter table bus_trace_ends enable row level security;
 alter table bus_facts      enable row level security;
 alter table bus_partitions enable row level security;

@@ -3,13 +3,14 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { walk } from "../../bench/chaos/history.ts";
 import { cancelTrace } from "../../src/bus/cancel.ts";
-import { publish } from "../../src/bus/publish.ts";
+import { publishAll } from "../../src/bus/publish.ts";
 import { giveBack, settleDone, settleFailed, settleLapsed } from "../../src/bus/settle.ts";
 import { upkeep } from "../../src/bus/upkeep.ts";
 import { Failure } from "../../src/contracts/failure.ts";
 import { backlogs } from "../../src/store/backlog.ts";
+import type { Taken } from "../../src/store/claims.ts";
 import { eventsOf } from "../../src/store/events.ts";
-import type { Taken } from "../../src/store/leases.ts";
+import { step as settleRound } from "../../src/store/step.ts";
 import { envelopesOf, traceOf } from "../../src/store/traces.ts";
 import { claim, declare } from "../support/bus.ts";
 import { answer, handler } from "../support/crew.ts";
@@ -32,14 +33,25 @@ const maxAttempts = policy.default.max_attempts;
 
 /** What may be done to the bus. `pick` chooses among the messages it may be done to. */
 type Step =
-  | { kind: "publish"; ttlS: number | null }
-  | { kind: "claim" | "done" | "fail" | "refuse" | "giveBack" | "late" | "cancel" | "again"; pick: number }
+  | { kind: "publish"; ttlS: number | null; count: number } // several at once share a row of the queue
+  | { kind: "claim"; pick: number; limit: number }
+  | {
+      kind: "done" | "doneTogether" | "lateTogether" | "fail" | "refuse" | "giveBack" | "late" | "cancel" | "again";
+      pick: number;
+    }
   | { kind: "wait"; seconds: number };
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ kind: fc.constant("publish" as const), ttlS: fc.option(fc.integer({ min: 1, max: 30 }), { freq: 3 }) }),
   fc.record({
-    kind: fc.constantFrom("claim", "claim", "done", "fail", "refuse", "giveBack", "late", "cancel", "again"),
+    kind: fc.constant("publish" as const),
+    ttlS: fc.option(fc.integer({ min: 1, max: 30 }), { freq: 3 }),
+    count: fc.integer({ min: 1, max: 5 }),
+  }),
+  fc.record({ kind: fc.constant("claim" as const), pick: fc.nat(20), limit: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    kind: fc.constantFrom(
+      ...(["done", "doneTogether", "lateTogether", "fail", "refuse", "giveBack", "late", "cancel", "again"] as const),
+    ),
     pick: fc.nat(20),
   }),
   fc.record({ kind: fc.constant("wait" as const), seconds: fc.integer({ min: 1, max: 12 }) }),
@@ -58,7 +70,7 @@ describe("the bus against a model of itself", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 30 }), async (steps) => {
         await world.sql.unsafe(`
-          truncate bus_messages, bus_attempts, bus_trace_ends, bus_facts, bus_keys, bus_ready, bus_delayed, bus_leases,
+          truncate bus_messages, bus_attempts, bus_packs, bus_trace_ends, bus_facts, bus_keys, bus_ready, bus_delayed, bus_leases,
                    bus_deadlines, bus_cancels, bus_dead, bus_deltas, bus_backlog, bus_tallies`);
         const messages: Model[] = [];
         let nowS = 0;
@@ -66,6 +78,9 @@ describe("the bus against a model of itself", () => {
           nowS += await carryOut(step, { messages, nowS, settling });
           await compare(messages);
         }
+        const due = messages.filter(({ state, dueS }) => state === "ready" || (state === "delayed" && dueS <= nowS));
+        const left = await claim(world.sql, { roles: ["model.run"], limit: 1000, leaseMs: leaseS * 1000 });
+        expect(left.map(({ traceId }) => traceId).sort()).toEqual(due.map(({ traceId }) => traceId).sort());
       }),
       { numRuns: 25 },
     );
@@ -77,11 +92,12 @@ describe("the bus against a model of itself", () => {
   async function carryOut(step: Step, bus: Bus): Promise<number> {
     const { messages, nowS, settling } = bus;
     if (step.kind === "publish") {
-      const traceId = randomUUID();
+      const traceIds = Array.from({ length: step.count }, () => randomUUID());
       const ttlMs = step.ttlS === null ? {} : { ttlMs: step.ttlS * 1000 };
-      await put(traceId, ttlMs);
+      await put(traceIds, ttlMs);
       const ttlEndsS = step.ttlS === null ? null : nowS + step.ttlS;
-      messages.push({ traceId, state: "ready", attempts: 0, dueS: 0, leaseEndsS: 0, ttlEndsS, token: null, old: [] });
+      const fresh = { state: "ready" as const, attempts: 0, dueS: 0, leaseEndsS: 0, ttlEndsS, token: null };
+      messages.push(...traceIds.map((traceId) => ({ traceId, ...fresh, old: [] })));
       return 0;
     }
     if (step.kind === "wait") {
@@ -92,6 +108,8 @@ describe("the bus against a model of itself", () => {
     }
     const may: Record<typeof step.kind, (one: Model) => boolean> = {
       claim: () => true,
+      doneTogether: ({ token }) => token !== null && wholeClaim(messages, token) !== null,
+      lateTogether: ({ token, old }) => token === null && old.length > 0,
       done: ({ state }) => state === "held",
       fail: ({ state }) => state === "held",
       refuse: ({ state }) => state === "held",
@@ -103,15 +121,32 @@ describe("the bus against a model of itself", () => {
     const candidates = messages.filter(may[step.kind]);
     const one = candidates[step.pick % Math.max(1, candidates.length)];
     if (!one) return 0;
-    await doTo(one, step.kind, bus);
+    await doTo(one, step, bus);
     return 0;
   }
 
-  async function doTo(one: Model, kind: string, { messages, nowS, settling }: Bus): Promise<void> {
+  /** The messages of a claim, when all of them are still held. Null: some are not. */
+  function wholeClaim(messages: Model[], { token }: Taken): Model[] | null {
+    const held = messages.filter((one) => one.token?.token === token);
+    const begun = messages.filter((one) => one.old.some((old) => old.token === token));
+    return begun.length === 0 ? held : null;
+  }
+
+  function settleTogether(pack: Taken[]) {
+    const inOrder = pack.toSorted((a, b) => (a.place ?? 0) - (b.place ?? 0));
+    const done = inOrder.map((message) => ({ message, result: { n: message.id }, answer, next: [], records: [] }));
+    const nothing = { done: [], freed: [], asked: [], perFlow: 0, limit: 0, own: true, lanes: new Map(), leaseMs: 0 };
+    return settleRound(world.sql, { ...nothing, worker: "w1", packs: [done] });
+  }
+
+  async function doTo(one: Model, step: Exclude<Step, { kind: "publish" | "wait" }>, bus: Bus): Promise<void> {
+    const { kind } = step;
+    const { messages, nowS, settling } = bus;
     const held = one.token;
     const rest = { staged: [], records: [] };
     if (kind === "claim") {
-      for (const taken of await claim(world.sql, { roles: ["model.run"], limit: 1, leaseMs: leaseS * 1000 })) {
+      const { limit } = step;
+      for (const taken of await claim(world.sql, { roles: ["model.run"], limit, leaseMs: leaseS * 1000 })) {
         const found = messages.find(({ traceId }) => traceId === taken.traceId);
         expect(found?.state === "ready" || (found?.state === "delayed" && found.dueS <= nowS)).toBe(true);
         if (!found) return;
@@ -119,10 +154,22 @@ describe("the bus against a model of itself", () => {
         expect(taken.attempts).toBe(found.attempts);
       }
     } else if (kind === "again") {
-      await put(one.traceId, {});
+      await put([one.traceId], {});
     } else if (kind === "cancel") {
       await cancelTrace(world.sql, { traceId: one.traceId, tenant: null, by: "model" });
       one.state = "cancelled";
+    } else if (kind === "doneTogether" && held) {
+      const whole = wholeClaim(messages, held) ?? [];
+      expect(await settleTogether(whole.flatMap(({ token }) => token ?? []))).toMatchObject({ lost: [] });
+      for (const each of whole)
+        Object.assign(each, { state: "done", old: [...each.old, ...(each.token ? [each.token] : [])], token: null });
+    } else if (kind === "lateTogether") {
+      const [old] = one.old;
+      const others = messages.flatMap((each) => each.old.filter(({ token }) => token === old?.token));
+      // While its lease is there, a claim that was settled piece by piece is left alone by the worker, who keeps count.
+      if (!old || (await world.sql`select from bus_leases where token = ${old.token}`).length > 0) return;
+      const { lost } = await settleTogether(others);
+      expect(lost.sort()).toEqual(others.map(({ id }) => id).sort());
     } else if (kind === "late") {
       const [old] = one.old;
       if (!old) return;
@@ -164,9 +211,12 @@ describe("the bus against a model of itself", () => {
     }
   }
 
-  async function put(traceId: string, rest: { ttlMs?: number }): Promise<void> {
+  async function put(traceIds: string[], rest: { ttlMs?: number }): Promise<void> {
     const request = { to: "model.run", tenant: "local", intent: "chat", payload: {}, traceparent: null } as const;
-    await publish(world.sql, { ...request, traceId, idempotencyKey: traceId, ...rest });
+    await publishAll(
+      world.sql,
+      traceIds.map((traceId) => ({ ...request, traceId, idempotencyKey: traceId, ...rest })),
+    );
   }
 
   async function compare(messages: Model[]): Promise<void> {
@@ -198,7 +248,7 @@ describe("the bus against a model of itself", () => {
   }
 
   test("lapsed leases are nobody's: settling them twice at one time settles them once", async () => {
-    await put(randomUUID(), {});
+    await put([randomUUID()], {});
     await claim(world.sql, { roles: ["model.run"], limit: 100, leaseMs: 1000 });
     await world.moveClock(2);
     const settling = { ...world.settling, handlers: [handler("model.run", async () => ({ result: 1, answer }))] };

@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { publish, type Request } from "../../src/bus/publish.ts";
 import { endBadly } from "../../src/store/attempts.ts";
+import type { Taken } from "../../src/store/claims.ts";
 import { flowsOn, promote } from "../../src/store/flows.ts";
-import { extend, hold, lapsed, step, type Taken } from "../../src/store/leases.ts";
+import { extend, hold, lapsed } from "../../src/store/leases.ts";
+import { step } from "../../src/store/step.ts";
 import { claim } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -103,6 +105,7 @@ describe("claims and leases", () => {
       step(world.sql, {
         worker,
         done: [{ message, result: {}, answer: null, next: [], records: [] }],
+        packs: [],
         freed: [],
         asked: [],
         perFlow: 0,
@@ -114,7 +117,7 @@ describe("claims and leases", () => {
 
     expect(await settle({ ...held, token: "999999" })).toMatchObject({ taken: [], lost: [held.id] });
     expect(await settle(held, "w2")).toMatchObject({ taken: [], lost: [held.id] });
-    expect(await settle(held)).toEqual({ taken: [], lost: [], contested: false });
+    expect(await settle(held)).toEqual({ taken: [], leased: 0, lost: [], contested: false });
     await expect(settle(held)).rejects.toMatchObject({ code: "lease_lost" });
     expect(await world.sql.begin((tx) => hold(tx, held))).toBe(null);
   });

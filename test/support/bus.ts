@@ -1,7 +1,8 @@
+import type { Address, Taken } from "../../src/store/claims.ts";
 import type { Database } from "../../src/store/database.ts";
 import { flowsOn, promote } from "../../src/store/flows.ts";
 import { declareRoles } from "../../src/store/lanes.ts";
-import { type Address, step, type Taken } from "../../src/store/leases.ts";
+import { step } from "../../src/store/step.ts";
 
 /** Makes roles known, as a worker that plays them would. */
 export async function declare(sql: Database, ...roles: string[]): Promise<void> {
@@ -26,6 +27,7 @@ export async function claim(
     await step(sql, {
       worker,
       done: [],
+      packs: [],
       freed: [],
       asked,
       perFlow: limit,

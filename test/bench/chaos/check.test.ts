@@ -119,8 +119,8 @@ describe("the checker", () => {
     await healthy();
     const id = await idOf("second");
     await world.sql`
-      insert into bus_ready (lane, priority, tenant, message_id, attempts)
-      select lane, priority, tenant, id, 1 from bus_messages where id = ${id}`;
+      insert into bus_ready (lane, priority, tenant, message_ids, attempts)
+      select lane, priority, tenant, array[id], 1 from bus_messages where id = ${id}`;
 
     expect(await broken()).toEqual([`doubled ${id}: chaos.second is at once queued and done`]);
   });
