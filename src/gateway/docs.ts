@@ -7,12 +7,18 @@ import type { App } from "./route.ts";
 const pageCsp = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
 /**
- * `GET /openapi.json` (OpenAPI 3.1, from the zod shapes of `routes`) and `GET /docs`, its page.
+ * `GET /openapi.json` (OpenAPI 3.1, from the zod shapes of `routes`) and `GET /docs`, its page, where `GET /` leads.
  * Both come from a second server that never listens and is made when somebody first asks: a gateway at rest does not
  * pay for them.
  */
 export function docsRoutes(app: App, { routes, version }: { routes: RouteOptions[]; version: string }): void {
   let docs: Promise<FastifyInstance> | null = null;
+  app.route({
+    method: "GET",
+    url: "/",
+    schema: { hide: true },
+    handler: (_, reply) => reply.redirect("/docs", 302),
+  });
   for (const url of ["/openapi.json", "/docs", "/docs/*"]) {
     app.route({
       method: "GET",

@@ -25,6 +25,14 @@ export type CollectionRow = { id: string; documents: number; chunks: number; ter
 /** Where a document goes. */
 export type Place = { tenant: string; collection: string }; // collection: its row's id
 
+/** The names of a tenant's collections, the largest first. */
+export async function collectionNames(sql: Sql, tenant: string): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select name from knowledge_collections where tenant = ${tenant}
+    order by documents desc, name`;
+  return rows.map(({ name }) => name);
+}
+
 /** The collection of that name, made when it is not there, and locked until the transaction ends. */
 export async function openCollection(tx: Transaction, tenant: string, name: string): Promise<string> {
   const [row] = await tx<{ id: string }[]>`

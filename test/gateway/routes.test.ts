@@ -54,7 +54,7 @@ describe("the other routes", () => {
     const described = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ":$1")}`),
     );
-    const hidden = ["GET /openapi.json", "GET /docs", "GET /docs/*"];
+    const hidden = ["GET /", "GET /openapi.json", "GET /docs", "GET /docs/*"];
     expect(openapi).toBe("3.1.0");
     expect(described.map((route) => route.replace("{*}", "*")).sort()).toEqual(
       Object.keys(shipped.routes)
@@ -63,6 +63,13 @@ describe("the other routes", () => {
     );
     expect(JSON.stringify(paths["/api/chat"])).toContain("max_rounds");
     expect(JSON.stringify(paths["/api/chat"])).toContain("application/problem+json");
+  });
+
+  test("GET / leads to the docs", async () => {
+    const reply = await fetch(door.url, { redirect: "manual" });
+
+    expect([reply.status, reply.headers.get("location")]).toEqual([302, "/docs"]);
+    expect((await fetch(`${door.url}/nowhere`)).status).toBe(404);
   });
 
   test("GET /docs is a page that loads its own scripts", async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Handler } from "../../bus/handler.ts";
 import { ChatRequest } from "../../contracts/chat.ts";
+import { Failure } from "../../contracts/failure.ts";
 import { Intent } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
 import { intentOf } from "../../rules/intent.ts";
@@ -14,7 +15,8 @@ const Asked = z.object({ intent: Intent, because: z.string() });
  * in     ChatRequest
  * out    the intent, and how it is known; kept as `gateway_intent`
  * next   rag.query for a question or a wish for code (its grounding), orchestrator.decide for a build and test
- * fails  never by itself: ChatRequest refuses a question without words and a build without files at the door
+ * fails  nothing_to_test: the words ask for a build and test, and no files came with them. ChatRequest refuses what
+ *        contradicts itself at the door
  */
 export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
   role: "chat.ask",
@@ -29,6 +31,12 @@ export const ask: Handler<ChatRequest, z.infer<typeof Asked>> = {
     const result = { intent, because };
     record("gateway_intent", result);
 
+    if (intent === "code.buildtest" && files === 0) {
+      throw new Failure(
+        "nothing_to_test",
+        "there are no files to build and test: send them in `workspace` or as an `upload` (at the command line: `dagent chat -d FOLDER …`, or `dagent run FOLDER`)",
+      );
+    }
     if (intent === "code.buildtest") {
       const work = workOf(payload);
       return { result, next: [{ to: "orchestrator.decide", intent, payload: { role: "executor.execute", work } }] };

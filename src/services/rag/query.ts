@@ -5,6 +5,7 @@ import { type Passage, type QueryArtifact, QueryRequest, QueryResult } from "../
 import type { Answer } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
 import { quoteFrom } from "../../rules/quote.ts";
+import { collectionNames } from "../../store/knowledge.ts";
 import { retrieve } from "./retrieve.ts";
 
 /**
@@ -20,7 +21,7 @@ export const query: Handler<QueryRequest, QueryResult> = {
   accepts: QueryRequest,
   answers: QueryResult,
 
-  async handle({ tenant, traceId, payload }, { sql, signal, keep }) {
+  async handle({ tenant, traceId, payload }, { sql, signal, keep, status }) {
     const began = performance.now();
     signal.throwIfAborted();
     const { work, ...request } = payload;
@@ -30,8 +31,13 @@ export const query: Handler<QueryRequest, QueryResult> = {
     const artifact: QueryArtifact = { request, result };
     await keep(jsonArtifact("rag", "query.json", "rag.query/1", artifact));
 
-    if (work) return { result, next: [decision(work, passages)] };
-    const told = citations.length > 0 ? text : nothing(request.collection, passages, traceId);
+    const { collection } = request;
+    const lack = passages.length === 0 ? lackIn(collection, await collectionNames(sql, tenant)) : null;
+    if (work) {
+      if (lack !== null && collection !== null) await status(`${lack} The work goes on without.`);
+      return { result, next: [decision(work, passages)] };
+    }
+    const told = citations.length > 0 ? text : (lack ?? nothing(collection, passages, traceId));
     const answer: Answer = { text: told, verdict: null, citations, provider: null, replay: false };
     return { result, answer };
   },
@@ -44,6 +50,18 @@ function decision(work: Work, passages: Passage[]): Next {
   const payload: DecideRequest = { role: "executor.execute", work: { ...work, grounding } };
   return { to: "orchestrator.decide", payload };
 }
+
+/** What is missing when there was nothing to look in, and how to bring it; null: there was. */
+function lackIn(collection: string | null, known: string[]): string | null {
+  if (known.length > 0 && (collection === null || known.includes(collection))) return null;
+  const name = collection ?? "default";
+  const make = `\`dagent index FOLDER -c ${name}\` or POST /api/rag/index makes it.`;
+  if (known.length === 0) return `There are no documents yet, and no collection ${name}. ${make}`;
+  const more = known.length > shownMost ? ` and ${known.length - shownMost} more` : "";
+  return `There is no collection ${name}. There are: ${known.slice(0, shownMost).join(", ")}${more}. ${make}`;
+}
+
+const shownMost = 10; // names of collections
 
 function nothing(collection: string | null, passages: Passage[], traceId: string): string {
   const where = collection === null ? "any collection" : `collection ${collection}`;

@@ -39,6 +39,13 @@ describe("chat.ask", () => {
     ]);
   });
 
+  test("a wish to test something that did not come along is told how to bring it", async () => {
+    await expect(asked({ message: "please run the tests" })).rejects.toMatchObject({
+      code: "nothing_to_test",
+      message: expect.stringContaining("dagent run FOLDER"),
+    });
+  });
+
   test.each([
     [{}, "/message"],
     [{ intent: "rag.answer", message: "  " }, "/message"],

@@ -138,7 +138,11 @@ describe("rag.query", () => {
     ["zyxwv qponm", "pages", "Nothing was found in collection pages that answers this."],
     ["the of and", "pages", "Nothing was found in collection pages that answers this."],
     ["?!", null, "Nothing was found in any collection that answers this."],
-    ["Demon Dice", "nowhere", "Nothing was found in collection nowhere that answers this."],
+    [
+      "Demon Dice",
+      "nowhere",
+      "There is no collection nowhere. There are: pages, manual. `dagent index FOLDER -c nowhere` or POST /api/rag/index makes it.",
+    ],
   ])("says honestly that %j is not in %s", async (words, collection, text) => {
     const { result, answer } = await ask({ query: words, collection });
 
@@ -158,6 +162,21 @@ describe("rag.query", () => {
     const { answer } = await ask({ query: "Demon Dice" }, "empty");
 
     expect(answer?.citations).toEqual([]);
+    expect(answer?.text).toBe(
+      "There are no documents yet, and no collection default. `dagent index FOLDER -c default` or POST /api/rag/index makes it.",
+    );
+  });
+
+  test("work that names a collection that is not there goes on without, and says so", async () => {
+    world.said.splice(0);
+    const work = { prompt: "x", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] };
+
+    const { next } = await ask({ query: "a clock", collection: "nowhere", work });
+
+    expect(next).toHaveLength(1);
+    expect(world.said).toEqual([
+      expect.stringMatching(/^There is no collection nowhere\. .* The work goes on without\.$/),
+    ]);
   });
 
   test("with work it grounds it and goes on to the orchestrator, and answers nothing", async () => {
