@@ -79,11 +79,6 @@ export async function settleDone(
     await keepStaged(tx, artifactsBase, staged);
     const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
-    if (waits) {
-      const { id, expiresAt } = await openWait(tx, waits);
-      const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
-      await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
-    }
     await step(tx, {
       worker: message.worker,
       done: [{ ...done, next }],
@@ -96,6 +91,11 @@ export async function settleDone(
       lanes: new Map(),
       leaseMs: 0,
     });
+    if (waits) {
+      const { id, expiresAt } = await openWait(tx, waits);
+      const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
+      await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
+    }
     addFlows(news, next);
     // Behind a join or a wait, one message will follow: the branch is as long as it was.
     const more = joined || waits ? 1 : next.length;

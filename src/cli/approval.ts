@@ -54,7 +54,7 @@ export function approvalText(approval: ApprovalView, now: number): string {
       .map((text) => line("", text)),
     line(
       "files",
-      `${workspace.files} files, ${workspace.bytes} bytes${workspace.patch_bytes > 0 ? `, and a patch of ${workspace.patch_bytes}` : ""}`,
+      `${count(workspace.files, "file")}, ${count(workspace.bytes, "byte")}${workspace.patch_bytes > 0 ? `, and a patch of ${workspace.patch_bytes}` : ""}`,
     ),
     line(
       "agent",
@@ -63,7 +63,7 @@ export function approvalText(approval: ApprovalView, now: number): string {
     line("", paint("dim", agent.because)),
     line(
       patch ? "spent" : "estimate",
-      `${usd(estimate.cost_usd)}, ${estimate.tokens} tokens, ${estimate.calls} calls${patch ? "" : " at most"}`,
+      `${usd(estimate.cost_usd)}, ${count(estimate.tokens, "token")}, ${count(estimate.calls, "call")}${patch ? "" : " at most"}`,
     ),
     ...(patch ? changeLines(patch) : []),
     line("answers", `${may_answer.kinds.join(" or ")} keys${names}`),
@@ -76,12 +76,12 @@ export function approvalText(approval: ApprovalView, now: number): string {
 
 function changeLines(patch: NonNullable<ApprovalView["asked"]["patch"]>): string[] {
   const { summary, files, tests, rounds, provider, replay } = patch;
-  const counted = tests ? `, ${tests.passed} tests passed` : "";
+  const counted = tests ? `, ${count(tests.passed, "test")} passed` : "";
   return [
     line("change", `${summary}`),
     line(
       "",
-      `green after ${rounds} rounds${counted}; written by ${provider}${replay ? " (a replay of a recording)" : ""}`,
+      `green after ${count(rounds, "round")}${counted}; written by ${provider}${replay ? " (a replay of a recording)" : ""}`,
     ),
     ...files.map(({ path, added, removed }) =>
       line("", `${paint("green", `+${added}`)} ${paint("red", `-${removed}`)}  ${path}`),
@@ -104,6 +104,10 @@ function leftOf({ expires_at }: ApprovalView, now: number): string {
 
 function reasonOf(reason: string): string {
   return reason ? `: ${reason}` : "";
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
 function usd(cost: number): string {

@@ -4,10 +4,14 @@ import { duration, paint, table } from "./output.ts";
 
 const barWidth = 36; // characters
 
-/** A trace as a waterfall: one line a message, waiting light, working dark; then why, and how it ended. */
-export function waterfall({ trace, messages, events }: TraceAnswer): string {
+/**
+ * A trace as a waterfall: one line a message, waiting light, working dark; then why, and how it ended. One that is open
+ * reaches to `now`; null: to its last event.
+ */
+export function waterfall({ trace, messages, events }: TraceAnswer, now: number | null = null): string {
   const from = Date.parse(trace.opened_at);
-  const until = Math.max(from + 1, ...events.map(({ at }) => Date.parse(at)));
+  const lately = trace.status === "open" && now !== null ? now : from;
+  const until = Math.max(from + 1, lately, ...events.map(({ at }) => Date.parse(at)));
   const span = { from, until };
   const head = `${paint("bold", trace.trace_id)}  ${trace.intent}  ${ended(trace.status)} ${duration(until - from)}`;
   const lines = messages.flatMap((message) => {

@@ -105,6 +105,12 @@ describe("a trace that waits for a person", () => {
     expect(text).toContain(`waiting for approval 12, until ${at(90_000)}: dagent approvals show 12`);
   });
 
+  test("is as long as it has been waiting so far", () => {
+    const trace = { trace: { ...open, waits_for }, messages, events: [...answer.events, asked] };
+
+    expect(waterfall(trace, Date.parse(at(5010)))).toMatch(/approval 12 +┄{30,} +5\.0 s +waiting/);
+  });
+
   test.each([
     ["approval_given", { by: "alice" }, /approval 12 +┄+ +40 ms +given +by alice/],
     ["approval_refused", { by: "bob" }, /approval 12 +┄+ +40 ms +refused +by bob/],

@@ -99,6 +99,8 @@ describe("work that a person must approve before an agent gets it", () => {
       { kind: "approval_given", details: { wait_id: approval.id, by: "alice", reason: "I looked at it" } },
     ]);
     expect(await recordOf(traceId)).toMatchObject({ state: "approved", by: "alice", approval_id: approval.id });
+    const kinds = (await eventsOf(world.sql, traceId)).map(({ kind }) => kind);
+    expect(kinds.indexOf("approval_asked")).toBeGreaterThan(kinds.indexOf("orchestrate_decision"));
     const executed = (await envelopesOf(world.sql, traceId)).find(({ role }) => role === "execute");
     expect(executed).toMatchObject({ agent_id: "steady", status: "done", attempts: 1 });
   });

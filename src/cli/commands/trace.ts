@@ -14,5 +14,5 @@ export async function trace(traceId: string, options: { json?: boolean }): Promi
   }
   const answer = await (await openSystem()).trace(traceId);
   if (options.json) json(answer);
-  else say(waterfall(answer));
+  else say(waterfall(answer, Date.now()));
 }

@@ -15,11 +15,13 @@ export async function traces({ json: asJson, tenant, state, ...rest }: Options):
   }
   const list = await (await openSystem(tenant)).traces(parsed.data);
   if (asJson) return json(list);
-  if (list.traces.length === 0) return say('there are none; `dagent chat "…"` makes one');
+  if (list.traces.length === 0) return say(state || rest.intent ? "there is none like that" : nothingYet);
   const heads = ["trace", "state", "intent", "tenant", "opened", "took", "ended with"];
   say(table([heads.map((head) => paint("dim", head)), ...list.traces.map((one) => row(one, Date.now()))]));
   if (list.next) note(paint("dim", `there are more: --before ${list.next}`));
 }
+
+const nothingYet = 'there is none yet; `dagent chat "…"` makes one';
 
 function row(trace: TraceView, now: number): string[] {
   const { trace_id, intent, tenant, opened_at, ended_at, answer, failure } = trace;
