@@ -1,6 +1,7 @@
 import { approved, refused } from "./stories/approval.ts";
 import { broken, packages } from "./stories/buildtest.ts";
 import { canary } from "./stories/canary.ts";
+import { freeText } from "./stories/chat.ts";
 import { documents } from "./stories/documents.ts";
 import { firstTry, neverGreen, repaired, repairedTwice } from "./stories/generate.ts";
 import { killed, killedSandbox } from "./stories/killed.ts";
@@ -11,6 +12,7 @@ import type { Stage, Story } from "./story.ts";
 /** The whole way, from a question about strangers' documents to a worker that is killed in the middle. */
 export const full: Story[] = [
   documents,
+  freeText,
   packages,
   broken,
   firstTry,

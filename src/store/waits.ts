@@ -101,6 +101,7 @@ export async function statedWaits(
       where kind = ${kind} and (${tenant}::text is null or tenant = ${tenant})
         and (${traceId}::uuid is null or trace_id = ${traceId})
         and (${before}::bigint is null or id < ${before})
+        and (${state !== "waiting"} or answered_at is null)
     ) w
     where ${state}::text is null or state = ${state}
     order by id desc

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { cancelTrace } from "../../src/bus/cancel.ts";
 import { answerWait } from "../../src/bus/waits.ts";
 import { Failure } from "../../src/contracts/failure.ts";
+import { eventsOf } from "../../src/store/events.ts";
 import { envelopesOf, traceOf } from "../../src/store/traces.ts";
 import { openWaits, waitOf } from "../../src/store/waits.ts";
 import { answer, gate, handler, openCrew } from "../support/crew.ts";
@@ -146,6 +147,31 @@ describe("outcomes", () => {
       await crew.ended(traceId).toBe("failed");
       expect((await traceOf(world.sql, traceId, null))?.failure).toMatchObject({ code: "expired" });
       expect(await answerWait(world.sql, { id, answer: {}, by: "late" })).toBe(false);
+    });
+
+    test("is over with the time to live of its trace", async () => {
+      await crew.start([asks(60_000), goes]);
+      const traceId = await crew.ask("chat.ask", {}, { ttlMs: 30_000 });
+      const id = await theOne();
+
+      await world.moveClock(31);
+
+      await crew.ended(traceId).toBe("failed");
+      expect(await answerWait(world.sql, { id, answer: {}, by: "late" })).toBe(false);
+    });
+
+    test("tells that it was asked, by which message, and that nobody answered", async () => {
+      await crew.start([asks(60_000), goes]);
+      const traceId = await crew.ask("chat.ask");
+      const id = await theOne();
+      await world.moveClock(61);
+      await crew.ended(traceId).toBe("failed");
+
+      const told = (await eventsOf(world.sql, traceId)).filter(({ kind }) => kind.startsWith("approval_"));
+      expect(told).toMatchObject([
+        { kind: "approval_asked", service: "chat", role: "ask", details: { wait_id: id, asked: { text: "May I?" } } },
+        { kind: "approval_expired", details: { wait_id: id } },
+      ]);
     });
 
     test("that nobody answers goes where its handler said", async () => {

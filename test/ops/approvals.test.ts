@@ -25,9 +25,11 @@ describe("work that a person must approve before an agent gets it", () => {
   let world: World;
   let play: Awaited<ReturnType<typeof openPlay>>;
   let worked: string[];
+  let fails = new Set<string>();
   const start = () =>
     openPlay(world, {
       behave: (agentId, prompt) => {
+        if (fails.has(agentId)) return { code: "agent_failed" };
         worked.push(prompt);
         return `${agentId} did ${prompt}`;
       },
@@ -196,6 +198,27 @@ describe("work that a person must approve before an agent gets it", () => {
     const [decision] = await decisionsIn(world.sql, { traceId, tenant: "local" });
     expect(decision?.outcome).toBe("good");
     expect(decision?.latency_ms).toBeLessThan(20_000);
+  });
+
+  test("is asked for again when the approved agent fails for good and another shall do it", async () => {
+    await register(world.sql, player({ id: "zeal" }));
+    const traceId = await play.send({ prompt: "who else" });
+    const first = await waiting(traceId);
+    const { agent_id } = first.asked.agent;
+    fails = new Set([agent_id]);
+    const other = agent_id === "zeal" ? "steady" : "zeal";
+
+    await answer(first.id, "approve");
+    await expect.poll(async () => (await facts(traceId)).length, { timeout: 20_000 }).toBe(3);
+    const second = (await listApprovals(approvals(), { ...all, traceId, state: "waiting" })).approvals[0];
+    expect(second?.asked.agent.agent_id).toBe(other);
+    expect(worked).toEqual([]);
+    await answer(second?.id ?? "", "approve");
+
+    await ended(world, traceId);
+    expect((await traceOf(world.sql, traceId, null))?.answer).toMatchObject({ text: `${other} did who else` });
+    fails = new Set();
+    await world.sql`delete from registry_agents where id = 'zeal'`;
   });
 
   test("that is called off cannot be approved", async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ApprovalAnswer, ApprovalPolicy } from "../../src/contracts/approval.ts";
 import {
@@ -34,6 +35,29 @@ describe("the approval policy", () => {
     expect(rule("acme", "code.buildtest")).toEqual({ ...base, ask: "always" });
     expect(rule("other", "code.generate")).toEqual({ ...base, ask: "before_patch", expires_s: 5 });
     expect(rule("other", "code.buildtest")).toEqual(base);
+  });
+
+  test("does not depend on the order of its overrides, nor on those of others", () => {
+    const names = ["acme", "other", undefined];
+    const one = fc.record({
+      tenant: fc.constantFrom(...names),
+      intent: fc.constantFrom("code.buildtest" as const, "code.generate" as const, undefined),
+      expires_s: fc.integer({ min: 1, max: 100 }),
+    });
+    const distinct = fc.uniqueArray(one, { selector: ({ tenant, intent }) => `${tenant} ${intent}` });
+    fc.assert(
+      fc.property(
+        distinct.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
+        ([list, shuffled]) => {
+          const named = (all: typeof list) => policy(all.filter(({ tenant, intent }) => tenant ?? intent));
+          const whose = { tenant: "acme", intent: "code.generate" };
+          const rule = approvalRuleFor(named(list), whose);
+          const own = list.filter(({ tenant }) => tenant !== "other");
+          expect(approvalRuleFor(named(shuffled), whose)).toEqual(rule);
+          expect(approvalRuleFor(named(own), whose)).toEqual(rule);
+        },
+      ),
+    );
   });
 
   test.each([
