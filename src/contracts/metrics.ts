@@ -42,6 +42,13 @@ export const Summary = z.object({
       because: z.string(),
     }),
   ), // those that are not closed
+  waits: z.array(
+    z.object({
+      kind: z.string(), // 'approval': for a person; 'callback'
+      waiting: count, // now
+      oldest_s: z.number().nonnegative(), // how long the one that has waited longest does
+    }),
+  ), // what must happen outside before a trace goes on; kinds of which none waits are left out
   orchestrator: z.object({
     decisions: count, // in the window
     canary: count, // of them, those that chose a canary

@@ -3,11 +3,12 @@ import { backlogs, oldestDue } from "../store/backlog.ts";
 import { openCircuits } from "../store/circuits.ts";
 import type { Database } from "../store/database.ts";
 import { chosenAgents, keptCounts, messageCounts, ragNumbers, sandboxErrors } from "../store/summary.ts";
+import { waitCounts } from "../store/waits.ts";
 import { aliveWorkers } from "../store/workers.ts";
 
 /** The state of the whole system at `now`: what happened in the last `windowS` seconds, and what stands. */
 export async function summarise(sql: Database, { now, windowS }: { now: Date; windowS: number }): Promise<Summary> {
-  const [messages, kept, agents, rag, errors, backlog, oldest, workers, circuits] = await Promise.all([
+  const [messages, kept, agents, rag, errors, backlog, oldest, workers, circuits, waits] = await Promise.all([
     messageCounts(sql, windowS),
     keptCounts(sql, windowS),
     chosenAgents(sql, windowS),
@@ -17,6 +18,7 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
     oldestDue(sql),
     aliveWorkers(sql),
     openCircuits(sql),
+    waitCounts(sql),
   ]);
   const { p50, p95, p99 } = rag;
   const waited = new Map(oldest.map(({ key, waitedS }) => [key, waitedS]));
@@ -30,6 +32,7 @@ export async function summarise(sql: Database, { now, windowS }: { now: Date; wi
       artifacts: { files: kept.files, bytes: kept.bytes },
     },
     circuits: circuits.map(({ key, state, since, because }) => ({ key, state, since: since.toISOString(), because })),
+    waits,
     orchestrator: {
       decisions: sum(agents, "decisions"),
       canary: sum(agents, "canary"),

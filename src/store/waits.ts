@@ -119,6 +119,17 @@ export async function statedWait(
   return wait ?? null;
 }
 
+/** How many of each kind wait now, and for how long the oldest does. */
+export async function waitCounts(sql: Sql): Promise<{ kind: string; waiting: number; oldest_s: number }[]> {
+  return sql<{ kind: string; waiting: number; oldest_s: number }[]>`
+    select kind, count(*)::float8 as waiting,
+           greatest(0, extract(epoch from bus_now() - min(opened_at)))::float8 as oldest_s
+    from bus_waits
+    where answered_at is null
+    group by kind
+    order by kind`;
+}
+
 /** What traces wait for now. */
 export async function waitsOf(
   sql: Sql,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { cancelTrace } from "../../src/bus/cancel.ts";
 import type { Next } from "../../src/bus/handler.ts";
 import { publish } from "../../src/bus/publish.ts";
 import { settleDone, settleFailed } from "../../src/bus/settle.ts";
@@ -68,6 +69,7 @@ describe("the summary", () => {
         artifacts: { files: 0, bytes: 0 },
       },
       circuits: [],
+      waits: [],
       orchestrator: { decisions: 0, canary: 0, by_agent: [] },
       rag: { queries: 0, success_rate: null, latency_ms: null, empty_answer_rate: null },
       sandbox: { errors: [], refusing: 0 },
@@ -94,6 +96,21 @@ describe("the summary", () => {
       ],
       refusing: 1,
     });
+  });
+
+  test("says how many wait for a person, and since when", async () => {
+    await put("chat.ask");
+    const wait = { kind: "approval", asked: {}, expiresMs: 600_000, next: { to: "chat.ask", payload: {} } };
+    const message = await take("chat.ask");
+    await settleDone(world.settling, message, { outcome: { result: {}, wait }, staged: [], records: [] });
+    await world.moveClock(60);
+
+    const { waits } = await look();
+    expect(waits).toMatchObject([{ kind: "approval", waiting: 1 }]);
+    expect(waits[0]?.oldest_s).toBeGreaterThanOrEqual(60);
+    await world.moveClock(-60);
+    await cancelTrace(world.sql, { traceId: message.traceId, tenant: null, by: "me" });
+    expect((await look()).waits).toEqual([]);
   });
 
   test("counts messages, traces and dead letters", async () => {

@@ -51,12 +51,12 @@ export function decideBy(
       const rule = approvalRuleFor(approvals(), message);
       const assignment = assignmentOf(message, { decision, seen, rule });
       const result = { decision_id: message.id, chosen, because };
+      if (decision.shadow && rule.ask === "never") await copyTo(decision.shadow, message, tools);
+      else if (decision.shadow) record("shadow_refused", { ...decision.shadow, reason: "the work needs approval" });
       if (asksBefore(rule, "execution")) {
-        if (decision.shadow) record("shadow_refused", { ...decision.shadow, reason: "the work waits for approval" });
         const ask = await askBeforeExecution(message, { decision, assignment, tools });
         return { result, wait: waitFor(ask, { to: role, payload: { work } }, { ...rule, assignment }) };
       }
-      if (decision.shadow) await copyTo(decision.shadow, message, tools);
       record("orchestrate_enqueued", { to: role, ...chosen });
       return { result, next: [{ to: role, payload: { work }, assignment }] };
     },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { countEnds } from "../../../src/ops/ends.ts";
 import { compareShadows } from "../../../src/ops/shadows.ts";
+import { nobodyIsAsked } from "../../../src/rules/approval.ts";
 import { decideBy } from "../../../src/services/orchestrator/decide.ts";
 import { putAgent as register } from "../../../src/store/agents.ts";
 import { eventsOf } from "../../../src/store/events.ts";
@@ -94,6 +95,30 @@ describe("a shadow", () => {
 
     expect(await copies()).toBe(before + 1);
   });
+
+  test.each(["before_execution", "before_patch", "always"] as const)(
+    "gets no copy of work that must be approved %s: nobody was asked about that",
+    async (ask) => {
+      const approvals = { ...nobodyIsAsked, default: { ...nobodyIsAsked.default, ask } };
+      const decide = decideBy(
+        () => shipped,
+        () => approvals,
+      );
+      const id = String(100 + ask.length);
+      const request = message({ role: "executor.execute", work }, { id, intent: "code.generate" });
+      const copies = async () => (await world.sql`select from bus_messages where role = 'shadow'`).length;
+      const before = await copies();
+      world.recorded.splice(0);
+
+      await decide.handle(request, world.tools);
+
+      expect(await copies()).toBe(before);
+      expect(world.recorded).toContainEqual({
+        kind: "shadow_refused",
+        data: { agent_id: "bold", agent_version: "1", reason: "the work needs approval" },
+      });
+    },
+  );
 
   test("without a share gets nothing", async () => {
     behave = () => "the answer";
