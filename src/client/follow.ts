@@ -17,7 +17,7 @@ const patience = 10; // connections in a row that bring nothing new
 
 /**
  * Follows a trace to its end, from the event behind `after`. A connection that breaks is opened again where it broke;
- * each event comes once. Throws the gateway's Failure when it refuses, `gateway_unreachable` when it stays away, and
+ * each event comes once; a trace that waits for somebody may be followed for days. Throws the gateway's Failure when it refuses, `gateway_unreachable` when it stays away, and
  * the signal's reason when that fires.
  */
 export async function* follow(
@@ -33,6 +33,7 @@ export async function* follow(
     try {
       for await (const frame of framesOf(await open(last))) {
         waitMs = frame.retryMs ?? waitMs;
+        if (frame.name === "comment") vain = 0; // a beat: nothing is new, and all is well
         const news = newsOf(frame);
         if (!news) continue;
         if (frame.id !== null && BigInt(frame.id) <= BigInt(last)) continue;

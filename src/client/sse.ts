@@ -1,7 +1,7 @@
-/** One server-sent event. `text` is empty for a frame that only says when to come back. */
+/** One server-sent event. `text` is empty for a frame that only says when to come back, and for a comment. */
 export type Frame = { id: string | null; name: string; text: string; retryMs: number | null };
 
-/** The frames of a body of server-sent events (HTML Living Standard, 9.2.6). Comments are left out. */
+/** The frames of a body of server-sent events (HTML Living Standard, 9.2.6); a comment alone is a frame of that name. */
 export async function* framesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Frame, void> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -26,6 +26,6 @@ function frameOf(block: string): Frame | null {
     if (field === "data") lines.push(value);
     if (field === "retry" && /^\d+$/.test(value)) frame.retryMs = Number(value);
   }
-  if (lines.length === 0 && frame.retryMs === null) return null;
+  if (lines.length === 0 && frame.retryMs === null) return block.startsWith(":") ? { ...frame, name: "comment" } : null;
   return { ...frame, text: lines.join("\n") };
 }

@@ -150,6 +150,22 @@ describe("the client at a door that breaks", () => {
     expect(from).toEqual(["0", "2", "3"]);
   });
 
+  test("stays with a trace that waits for long, as long as the gateway says that it is there", async () => {
+    const quiet = Array.from(
+      { length: 15 },
+      () => (response: ServerResponse) => response.end("retry: 1\n\n: still here\n\n"),
+    );
+    const { url, from } = await play([
+      ...quiet,
+      (response) => response.end(`event: answer\ndata: ${JSON.stringify(answer)}\n\n`),
+    ]);
+
+    const news = await collect(openClient({ url }).follow("t"));
+
+    expect(news.map(({ name }) => name)).toEqual(["answer"]);
+    expect(from).toHaveLength(16);
+  });
+
   test("gives up after ten connections that bring nothing", async () => {
     const { url, from } = await play(Array.from({ length: 20 }, () => (response) => response.end()));
 

@@ -1,12 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { settleDone } from "../../src/bus/settle.ts";
+import { settleDone, settleFailed } from "../../src/bus/settle.ts";
 import { openClient } from "../../src/client/client.ts";
-import { type ApprovalAsk, ApprovalList, ApprovalPolicy, ApprovalView } from "../../src/contracts/approval.ts";
+import {
+  AnsweredRequest,
+  type ApprovalAsk,
+  ApprovalList,
+  ApprovalPolicy,
+  ApprovalView,
+} from "../../src/contracts/approval.ts";
 import { Accepted, ArtifactList, Problem } from "../../src/contracts/http.ts";
 import { waitFor } from "../../src/rules/approval.ts";
+import { answered } from "../../src/services/orchestrator/answered.ts";
 import { releaseArtifacts, stage } from "../../src/store/artifacts.ts";
+import type { Claimed } from "../../src/store/messages.ts";
 import { openKeys } from "../support/keys.ts";
-import { answer, type Door, openDoor, post, take } from "./door.ts";
+import { answer, type Door, gatewayOf, openDoor, post, shipped, take } from "./door.ts";
 
 const rule = { ask: "always", expires_s: 60, kinds: ["operator", "admin"], names: null };
 const asked: ApprovalAsk = {
@@ -30,19 +38,24 @@ describe("/api/approvals", () => {
       bob: { kind: "operator", tenant: "local" },
       root: { kind: "admin", tenant: "local" },
       acme: { kind: "tenant", tenant: "acme" },
+      other: { kind: "tenant", tenant: "other" },
     });
     await door.world.sql`insert into bus_roles (service, role, shards) values ('orchestrator', 'answered', 1)`;
     await door.world.sql`insert into bus_lanes (service, role, shard) values ('orchestrator', 'answered', 0)`;
   });
   afterAll(() => door.close());
 
+  /** Ends a message with the question. */
+  async function asks(message: Claimed, expires_s = 60): Promise<void> {
+    const outcome = { result: {}, wait: waitFor(asked, { answer }, { expires_s, assignment: null }) };
+    await settleDone(door.world.settling, message, { outcome, staged: [], records: [] });
+  }
+
   /** A trace of acme that waits for approval. */
-  async function wait(ask: Partial<ApprovalAsk> = {}, expires_s = 60) {
+  async function wait(expires_s = 60) {
     Accepted.parse(await (await post(`${door.url}/api/chat`, { message: "begin" }, headers.acme)).json());
     const message = await take(door.world, "chat.ask");
-    const whole = { ...asked, ...ask };
-    const outcome = { result: {}, wait: waitFor(whole, { answer }, { expires_s, assignment: null }) };
-    await settleDone(door.world.settling, message, { outcome, staged: [], records: [] });
+    await asks(message, expires_s);
     const { approvals } = ApprovalList.parse(await (await get(`?trace_id=${message.traceId}`)).json());
     return { traceId: message.traceId, id: approvals[0]?.id ?? "" };
   }
@@ -96,7 +109,7 @@ describe("/api/approvals", () => {
     expect(second.status).toBe(409);
     expect(Problem.parse(await second.json())).toMatchObject({ code: "conflict", state: "refused" });
 
-    const late = await wait({}, 1);
+    const late = await wait(1);
     await door.world.moveClock(2);
     expect(ApprovalView.parse(await (await get(`/${late.id}`)).json()).state).toBe("expired"); // before anybody swept it
     const expired = await say(late.id, { decision: "approve" });
@@ -139,6 +152,52 @@ describe("/api/approvals", () => {
     expect((await get("", {})).status).toBe(401);
     expect((await get("", headers.acme)).status).toBe(403);
     expect((await get(`/${id}`, { ...headers.alice, "x-tenant": "acme" })).status).toBe(200);
+  });
+
+  test("is shown to a tenant where the operator allows it: its own, and it may not answer", async () => {
+    const allow = ["tenant" as const, "operator" as const];
+    const routes = Object.fromEntries(Object.entries(shipped.routes).map(([route]) => [route, { allow }]));
+    const gateway = await gatewayOf(door.world, { approvals: () => policy, policies: () => ({ routes }) });
+    const { id } = await wait();
+    const own = { headers: headers.acme ?? {} };
+    const other = { headers: headers.other ?? {} };
+
+    expect((await fetch(`${gateway.url}/api/approvals/${id}`, own)).status).toBe(200);
+    expect((await fetch(`${gateway.url}/api/approvals/${id}`, other)).status).toBe(404);
+    const list = ApprovalList.parse(await (await fetch(`${gateway.url}/api/approvals`, other)).json());
+    expect(list.approvals).toEqual([]);
+    const said = await post(`${gateway.url}/api/approvals/${id}`, { decision: "approve" }, own.headers);
+    expect(said.status).toBe(403);
+    expect(ApprovalView.parse(await (await get(`/${id}`)).json()).state).toBe("waiting");
+    await gateway.close();
+  });
+
+  test("ends a gate that waits for the verdict: 403 with the reason when it is refused", async () => {
+    const body = { workspace: { "a.test.js": "1" } };
+    const gate = post(`${door.url}/api/workflows/code-build-test?enforce=true`, body, headers.acme);
+    await expect
+      .poll(
+        () => door.world.sql`select from bus_queue q join bus_messages m on m.id = q.message_id
+                                           where m.role = 'ask'`,
+      )
+      .toHaveLength(1);
+    await asks(await take(door.world, "chat.ask"));
+    const [approval] = ApprovalList.parse(await (await get("?state=waiting&limit=1")).json()).approvals;
+    await door.world.sql`delete from bus_ready`; // what other tests have answered
+    await say(approval?.id ?? "", { decision: "refuse", reason: "not today" });
+    const message = await take(door.world, "orchestrator.answered");
+    const thrown = await answered
+      .handle({ ...message, payload: AnsweredRequest.parse(message.payload) }, door.world.tools)
+      .catch((error) => error);
+    await settleFailed(door.world.settling, message, { thrown, staged: [], records: [] });
+
+    const reply = await gate;
+    expect(reply.status).toBe(403);
+    expect(Problem.parse(await reply.json())).toMatchObject({
+      code: "approval_refused",
+      detail: expect.stringContaining("not today"),
+      verdict: null,
+    });
   });
 
   test("is answered by whom the policy names now, even when it was asked under another", async () => {

@@ -53,6 +53,7 @@ function step(event: EventView): void {
   const { kind, agent_id, details } = event;
   const approval = approvalWords(event);
   if (approval !== null) note(`${paint("cyan", kind)} ${approval}`);
+  if (kind === "approval_asked") note(paint("dim", "  it waits without you, too (Ctrl-C)"));
   if (!/_(intent|decision|status|retry|failed)$/.test(kind)) return;
   const lines = Array.isArray(details.lines) ? details.lines.map((text) => `    ${text}`) : [];
   const trouble = details.failure && typeof details.failure === "object" && "message" in details.failure;
