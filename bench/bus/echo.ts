@@ -7,11 +7,14 @@ import type { Message } from "../../src/contracts/message.ts";
 import type { RetryPolicy } from "../../src/contracts/policy.ts";
 import type { Database } from "../../src/store/database.ts";
 
-/** The only role of a benchmark: it answers what it was asked. */
+/** The only role of a benchmark: it says that it heard. */
 export const role = "bench.echo";
 
 const Echo = z.object({ n: z.number(), text: z.string() });
 export type Echo = z.infer<typeof Echo>;
+
+/** The others keep no result at all; ours has to end the trace with an answer. */
+const Heard = z.object({ n: z.number() });
 
 /** Tried again at once: what is measured is the bus, not a delay that an operator chooses. */
 const policy: RetryPolicy = {
@@ -31,11 +34,11 @@ export function startEcho(
   const echo: AnyHandler = {
     role,
     accepts: Echo,
-    answers: Echo,
+    answers: Heard,
     async handle(message) {
       await act(message);
-      const answer = { text: message.payload.text, verdict: null, citations: [], provider: null, replay: false };
-      return { result: message.payload, answer };
+      const answer = { text: "heard", verdict: null, citations: [], provider: null, replay: false };
+      return { result: { n: message.payload.n }, answer };
     },
   };
   return startWorker({

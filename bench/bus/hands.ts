@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { youngSpace } from "../../src/app/roles.ts";
 import { Failure } from "../../src/contracts/failure.ts";
 import { Told } from "./errand.ts";
 import type { SystemName } from "./system.ts";
@@ -22,7 +23,7 @@ export async function hireHands(system: SystemName, url: string, count: number):
   let heard: ((n: number, at: bigint) => void) | null = null;
   const children = Array.from({ length: count }, () =>
     fork(join(import.meta.dirname, "worker.js"), {
-      execArgv: [],
+      execArgv: youngSpace, // for every system, as our own workers are started
       env: { NO_LOG_SUCCESS: "1" }, // graphile-worker would print a line a job
       stdio: ["ignore", 2, 2, "ipc"],
     }),

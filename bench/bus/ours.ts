@@ -8,7 +8,7 @@ import { migrate } from "../../src/store/migrations.ts";
 import { role, startEcho } from "./echo.ts";
 import type { Body, System } from "./system.ts";
 
-const concurrency = 1000;
+const concurrency = 4000;
 const pool = 4;
 
 /** Messages come from several tenants in turn; the bus is fair to them. */

@@ -1,4 +1,4 @@
-import type { Asked, Taken } from "../store/claims.ts";
+import type { Asked, Took } from "../store/claims.ts";
 import type { Flow } from "../store/messages.ts";
 
 /** A flow is the messages of one tenant, of one priority, on one lane. This one had some when we last heard of it. */
@@ -7,7 +7,7 @@ type Waiting = Flow & { heardMs: number };
 /** The lanes of our roles. `mine`: leased to us; `closed`: nothing may be claimed there now. */
 export type Lanes = ReadonlyMap<number, { mine: boolean; closed: boolean }>;
 
-export type Wish = { asked: Asked[]; perFlow: number; own: boolean }; // own: of lanes that are leased to us
+export type Wish = { asked: Asked[]; own: boolean }; // own: of lanes that are leased to us
 
 /** Where a worker looks next. No database, no clock: both are handed in. */
 export type Flows = {
@@ -16,7 +16,7 @@ export type Flows = {
   /** What to ask for when `limit` may be taken: our own lanes first, those of others only when ours are empty. */
   ask(lanes: Lanes, limit: number, nowMs: number): Wish;
   /** What came of it. A flow that gave less than was asked of it is empty, unless others took from it at that moment. */
-  took(taken: Taken[], wish: Wish, { limit, contested }: { limit: number; contested: boolean }): void;
+  took(flows: Took[], wish: Wish, { limit, contested }: { limit: number; contested: boolean }): void;
   /** Below this seq no transaction is open any more: what is there, is visible. */
   settledBelow(seq: number): void;
   /** Looks at everything again, once: rows may have come back below what was taken. */
@@ -59,24 +59,31 @@ export function openFlows(): Flows {
       turn = all.length > askedMost ? (turn + askedMost) % all.length : 0;
       const asked =
         turn === 0 ? all.slice(0, askedMost) : [...all.slice(turn), ...all.slice(0, turn)].slice(0, askedMost);
+      const sharers = new Map<number, number>(); // of each priority
+      for (const { priority } of asked) sharers.set(priority, (sharers.get(priority) ?? 0) + 1);
       return {
         own: own.length > 0,
-        asked: asked.map((flow) => ({ ...flow, low: String(Math.min(last.get(keyOf(flow)) ?? 0, settled)) })),
-        perFlow: asked.length < 2 ? limit : Math.min(limit, Math.max(8, Math.ceil((2 * limit) / asked.length))),
+        asked: asked.map((flow) => ({
+          ...flow,
+          most: Math.ceil(limit / (sharers.get(flow.priority) ?? 1)),
+          low: String(Math.min(last.get(keyOf(flow)) ?? 0, settled)),
+        })),
       };
     },
-    took(taken, { asked, perFlow }, { limit, contested }) {
+    took(flows, { asked }, { limit, contested }) {
       const counts = new Map<string, number>();
-      for (const one of taken) {
-        const key = keyOf(one);
-        counts.set(key, (counts.get(key) ?? 0) + 1);
-        last.set(key, Math.max(last.get(key) ?? 0, Number(one.seq)));
+      let all = 0;
+      for (const flow of flows) {
+        const key = keyOf(flow);
+        counts.set(key, flow.count);
+        all += flow.count;
+        last.set(key, Math.max(last.get(key) ?? 0, flow.seq));
       }
       if (last.size > keptMost) last.clear();
-      if (contested || taken.length >= limit) return;
+      if (contested || all >= limit) return;
       for (const flow of asked) {
         const key = keyOf(flow);
-        if ((counts.get(key) ?? 0) < perFlow) waiting.delete(key);
+        if ((counts.get(key) ?? 0) < flow.most) waiting.delete(key);
       }
     },
     settledBelow(seq) {

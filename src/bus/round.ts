@@ -20,6 +20,14 @@ export type Rounds = {
 /** The lanes of a worker's roles, with what their messages have in common. */
 export type WorkerLanes = ReadonlyMap<number, Address & { mine: boolean; closed: boolean }>;
 
+export type RoundOptions = {
+  sql: Database;
+  name: string;
+  leaseMs: number;
+  concurrency: number;
+  packFrom?: number | undefined; // a claim of so many that is all done is a pack
+};
+
 type Queued = { done: Done; ended: (reason?: unknown) => void };
 
 /** A lease of ours. */
@@ -31,18 +39,13 @@ type Held = {
   gone: boolean; // it went with the last of them
 };
 
-const batchMost = 1000; // messages of one claim, and settlements of one statement
+const batchMost = 1000; // settlements of one statement
 const besideFrom = 100; // settlements that are worth a statement of their own
 const packSpan = 32_767; // ids of one pack lie so close together
 const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
-  {
-    sql,
-    name,
-    leaseMs,
-    packFrom = 32,
-  }: { sql: Database; name: string; leaseMs: number; packFrom?: number | undefined },
+  { sql, name, leaseMs, concurrency, packFrom = 32 }: RoundOptions,
   { flows, ring }: { flows: Flows; ring: () => void },
 ): Rounds {
   let queue: Queued[] = [];
@@ -54,30 +57,36 @@ export function openRounds(
     packs: [],
     freed: [],
     asked: [],
-    perFlow: 0,
     limit: 0,
     own: true,
     lanes: none,
     leaseMs,
   };
   let settling: Promise<void> | null = null; // a settlement beside the claims, while there is much of both
+  let claims = 0; // under way
+  let watched = false; // whether the queue is looked at when this turn of the event loop is over
+  // Parts of what may be in hand, so that one is claimed and one is settled while another is worked on.
+  const claimMost = Math.min(batchMost, Math.max(64, Math.ceil(concurrency / 4)));
 
   async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
-    const limit = Math.min(free, batchMost);
-    const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], perFlow: 0, own: true };
-    const claims = wish.asked.length > 0;
+    const limit = Math.min(free, claimMost);
+    const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], own: true };
+    const asks = wish.asked.length > 0;
     // Little: one statement and one commit for both. Much: two that run side by side.
-    if (claims && queue.length >= besideFrom) settling ??= settleBeside();
+    if (asks && queue.length >= besideFrom) settling ??= settleBeside();
     const beside = settling !== null;
     const now = beside ? [] : take();
     const letGo = beside ? [] : freed;
     if (!beside) freed = [];
-    if (now.length === 0 && !claims && letGo.length === 0) {
+    if (now.length === 0 && !asks && letGo.length === 0) {
       await settling;
       return [];
     }
-    const answer = await settle(now, letGo, { ...still, ...wish, limit, lanes });
-    flows.took(answer.taken, wish, { limit, contested: answer.contested });
+    claims += 1;
+    const answer = await settle(now, letGo, { ...still, ...wish, limit, lanes }).finally(() => {
+      claims -= 1;
+    });
+    flows.took(answer.flows, wish, { limit, contested: answer.contested });
     const [first] = answer.taken;
     if (first)
       leases.set(first.token, { size: answer.leased, open: answer.leased, sure: true, runsOut: false, gone: false });
@@ -93,9 +102,19 @@ export function openRounds(
     } catch {
       // It is in the queue again, and the loop will meet the same failure.
     } finally {
-      settling = null;
+      settling = queue.length >= besideFrom && claims > 0 ? settleBeside() : null;
       ring();
     }
+  }
+
+  /** While a claim is under way, what has come together in the meantime does not wait for it. */
+  function watch(): void {
+    if (watched || claims === 0) return;
+    watched = true;
+    setImmediate(() => {
+      watched = false;
+      if (claims > 0 && queue.length >= besideFrom) settling ??= settleBeside();
+    });
   }
 
   function take(): Queued[] {
@@ -119,7 +138,7 @@ export function openRounds(
     for (const [token, group] of byToken) {
       const lease = leases.get(token);
       if (lease && isPack(group, lease))
-        sorting.packs.push(group.sort((a, b) => (a.message.place ?? 0) - (b.message.place ?? 0)));
+        sorting.packs.push(group.sort((a, b) => Number(a.message.id) - Number(b.message.id)));
       else sorting.done.push(...group);
       if (lease?.sure && !lease.runsOut && group.length === lease.open) sorting.last.push(token);
     }
@@ -157,7 +176,7 @@ export function openRounds(
       }
       if (now.length === 0) throw error;
       await oneByOne(now, error);
-      return { taken: [], leased: 0, lost: [], contested: true };
+      return { taken: [], leased: 0, flows: [], lost: [], contested: true };
     }
     const lost = new Set(answer.lost);
     for (const [first] of packs) if (first && lost.has(first.message.id)) mark(first.message.token, { runsOut: true });
@@ -210,6 +229,7 @@ export function openRounds(
   return {
     settle(done, ended) {
       queue.push({ done, ended });
+      watch();
       ring();
     },
     released({ token }, settled) {

@@ -85,7 +85,6 @@ export async function settleDone(
       packs: [],
       freed: [],
       asked: [],
-      perFlow: 0,
       limit: 0,
       own: true,
       lanes: new Map(),

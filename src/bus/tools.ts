@@ -13,28 +13,47 @@ export function openTools(
   { shop, stop }: { shop: Workshop; stop: Stop },
 ): { tools: Tools; left: Left } {
   const left: Left = { staged: [], records: [] };
-  const { sql, name } = shop;
-  const { now, models, sandbox } = shop.tools;
-  const tools: Tools = {
-    sql,
-    now,
-    models,
-    sandbox,
-    get signal() {
-      return stop.signal;
-    },
-    upload: (id) => openUpload(shop.artifactsBase, { tenant: message.tenant, id, now: now() }),
-    async keep(artifact) {
+  return { tools: new AttemptTools(message, { shop, stop, left }), left };
+}
+
+/**
+ * One for each attempt, so made with care: what can be shared is, and `signal` is made when it is asked for. The verbs
+ * are functions of their own, so that a handler may take them out by name.
+ */
+class AttemptTools implements Tools {
+  readonly sql: Tools["sql"];
+  readonly now: Tools["now"];
+  readonly models: Tools["models"];
+  readonly sandbox: Tools["sandbox"];
+  readonly upload: Tools["upload"];
+  readonly keep: Tools["keep"];
+  readonly status: Tools["status"];
+  readonly record: Tools["record"];
+  readonly #stop: Stop;
+
+  constructor(message: Taken, { shop, stop, left }: { shop: Workshop; stop: Stop; left: Left }) {
+    const { sql, name, artifactsBase } = shop;
+    const { now, models, sandbox } = shop.tools;
+    this.sql = sql;
+    this.now = now;
+    this.models = models;
+    this.sandbox = sandbox;
+    this.#stop = stop;
+    this.upload = (id) => openUpload(artifactsBase, { tenant: message.tenant, id, now: now() });
+    this.keep = async (artifact) => {
       stop.check();
       const token = `${message.token}-${message.id}`;
-      left.staged.push(await stage(shop.artifactsBase, artifact, { message, token, at: now() }));
-    },
-    async status(text, data = {}) {
+      left.staged.push(await stage(artifactsBase, artifact, { message, token, at: now() }));
+    };
+    this.status = async (text, data = {}) => {
       stop.check(); // an attempt that has ended has no progress
       await tell(sql, message, { what: "status", worker: name, details: { text, ...data } });
       await wake(sql, { roles: [], traces: [message.traceId], flows: [] });
-    },
-    record: (kind, data) => void left.records.push({ kind, data }),
-  };
-  return { tools, left };
+    };
+    this.record = (kind, data) => void left.records.push({ kind, data });
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
 }

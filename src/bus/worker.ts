@@ -36,6 +36,8 @@ export type WorkerOptions = Omit<Workshop, "settle" | "later"> & {
 
 export type Worker = { stop(graceMs: number): Promise<void> };
 
+const silent = () => {};
+const muchFrom = 100; // messages of one claim
 const historyEveryMs = 60_000;
 const doubtEveryMs = 10_000;
 const usualRetention: Retention = { historyMs: 30 * 86_400_000, partitionMs: 86_400_000, answeredMs: 30 * 86_400_000 };
@@ -57,6 +59,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
   let whenEmpty = () => {};
+  let ahead: Promise<Taken[]> | null = null; // a claim whose messages have not begun
   const rounds = openRounds(options, { flows, ring: () => ring() });
   const shop: Workshop = {
     ...options,
@@ -96,7 +99,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const over = (settled: boolean) => {
       running.delete(message.id);
       rounds.released(message, settled);
-      if (running.size === 0) whenEmpty();
+      if (running.size === 0 && !ahead) whenEmpty();
       ring();
     };
     running.set(message.id, attempt(handler, message, { shop, over }));
@@ -112,19 +115,37 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lookAt = startedAt + Math.min(pollMs, due.nextMs === null ? pollMs : due.nextMs + 1);
   }
 
+  function free(): number {
+    return stopping ? 0 : concurrency - running.size;
+  }
+
+  /** It is waited for in the next turn, where its failure is met. */
+  function aheadOf(claim: Promise<Taken[]>): Promise<Taken[]> {
+    claim.catch(() => {});
+    return claim;
+  }
+
   async function loop(): Promise<void> {
     let failures = 0;
-    while (!over || rounds.pending) {
+    while (!over || rounds.pending || ahead) {
       const rung = new Promise<void>((resolve) => {
-        ring = resolve;
+        ring = () => {
+          ring = silent; // once is enough
+          resolve();
+        };
       });
       try {
         if (!stopping && performance.now() >= lookAt) await look();
         for (const lane of trials.splice(0)) await probe(lane);
-        const free = stopping ? 0 : concurrency - running.size;
-        for (const message of await rounds.go(free, lanes)) begin(message);
+        const taken = await (ahead ?? rounds.go(free(), lanes)).finally(() => {
+          ahead = null;
+        });
+        // While there is much, the next claim is under way before the handlers of this one begin.
+        if (taken.length >= muchFrom && free() > taken.length) ahead = aheadOf(rounds.go(free() - taken.length, lanes));
+        for (const message of taken) begin(message);
         failures = 0;
-        if (!over) await Promise.race([rung, pause(idleMs(), undefined, { ref: false })]);
+        if (running.size === 0 && !ahead) whenEmpty();
+        if (!over && !ahead) await Promise.race([rung, pause(idleMs(), undefined, { ref: false })]);
       } catch (error) {
         failures += 1;
         log.warn({ worker: name, failures, reason: asFailure(error).message }, "could not claim, trying again");
@@ -223,7 +244,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       const emptied = new Promise<void>((resolve) => {
         whenEmpty = resolve;
       });
-      if (running.size === 0) whenEmpty();
+      if (running.size === 0 && !ahead) whenEmpty();
       ring();
       const grace = new AbortController();
       await Promise.race([emptied, pause(graceMs, undefined, { signal: grace.signal }).catch(() => {})]);

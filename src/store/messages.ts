@@ -33,7 +33,7 @@ export type Root = Draft & {
 };
 
 /** A claimed message: what the handler sees, and what settling it needs. */
-export type Claimed = Message & { token: string; worker: string; lane: number; place?: number }; // place: in its lease
+export type Claimed = Message & { token: string; worker: string; lane: number };
 
 /** Where a message stands in the queue: a lane, a priority on it, and a tenant. */
 export type Flow = { lane: number; priority: number; tenant: string };

@@ -1,5 +1,5 @@
 import { Failure } from "../contracts/failure.ts";
-import { claimed, claiming, lostRow, type Row, type Taken, takenOf, type Wanted } from "./claims.ts";
+import { type Claim, claimed, claiming, lostRow, type Row, takenOf, type Wanted } from "./claims.ts";
 import { array, jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Fact, factRows, insertFacts } from "./facts.ts";
 import { allowedOf, type Claimed, type Draft, storing, wantedOf } from "./messages.ts";
@@ -16,7 +16,7 @@ export type Done = {
 /** What was done since the last round, and what is wanted next. */
 export type Round = Wanted & {
   done: Done[];
-  packs: Done[][]; // whole claims, each in the order of its lease
+  packs: Done[][]; // whole claims, each in the order of its ids
   freed: string[]; // tokens of leases of which nothing is left, or will be when `done` is settled
 };
 
@@ -54,12 +54,11 @@ export async function step(sql: Sql, round: Round): Promise<Stepped> {
       group by lane
     )
     ${claims ? part`${claimed} union all` : empty}
-    select e.message_id as id, -1 as lane, null as tenant, null as intent, null::uuid as "traceId",
-           null as "idempotencyKey", null::json as payload, null::jsonb as rest, null::float8 as "createdS"
+    select 3 as kind, e.message_id::text as body
     from ends e
     where not exists (select from held h where h.token = e.token and e.message_id = any (h.message_ids))
     ${packs.length > 0 ? lostPacks : empty}`.catch(endedTwice);
-  const lost = rows.filter(({ lane }) => lane === lostRow).map(({ id }) => id);
+  const lost = rows.filter(({ kind }) => kind === lostRow).map(({ body }) => body);
   return { ...takenOf(rows, round), lost };
 }
 
@@ -70,7 +69,7 @@ async function claimOnly(sql: Sql, round: Round): Promise<Stepped> {
     ),
     ${claiming(round)}
     moved as (
-      insert into bus_deltas (lane, ready, held) select lane, -count(*), count(*) from taken group by lane
+      insert into bus_deltas (lane, ready, held) select lane, -sum(n), sum(n) from cut group by lane
     )
     ${claimed}
     where set_config('synchronous_commit', 'off', true) is not null`;
@@ -79,15 +78,10 @@ async function claimOnly(sql: Sql, round: Round): Promise<Stepped> {
 
 async function letGo(sql: Sql, { freed, worker }: Round): Promise<Stepped> {
   await sql`delete from bus_leases where token = any (${array(freed)}::bigint[]) and worker = ${worker}`;
-  return { taken: [], leased: 0, lost: [], contested: false };
+  return { taken: [], leased: 0, flows: [], lost: [], contested: false };
 }
 
-export type Stepped = {
-  taken: Taken[];
-  leased: number; // messages of their lease
-  lost: string[];
-  contested: boolean;
-};
+export type Stepped = Claim & { lost: string[] };
 
 const empty = part``;
 
@@ -174,7 +168,7 @@ const packedEnds = part`
 
 const lostPacks = part`
     union all
-    select id, -1, null, null, null, null, null, null, null
+    select 3, id::text
     from packs p cross join lateral unnest(p.ids) id
     where not exists (select from closed c where c.token = p.token)`;
 

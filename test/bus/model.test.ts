@@ -133,9 +133,9 @@ describe("the bus against a model of itself", () => {
   }
 
   function settleTogether(pack: Taken[]) {
-    const inOrder = pack.toSorted((a, b) => (a.place ?? 0) - (b.place ?? 0));
+    const inOrder = pack.sort((a, b) => Number(a.id) - Number(b.id));
     const done = inOrder.map((message) => ({ message, result: { n: message.id }, answer, next: [], records: [] }));
-    const nothing = { done: [], freed: [], asked: [], perFlow: 0, limit: 0, own: true, lanes: new Map(), leaseMs: 0 };
+    const nothing = { done: [], freed: [], asked: [], limit: 0, own: true, lanes: new Map(), leaseMs: 0 };
     return settleRound(world.sql, { ...nothing, worker: "w1", packs: [done] });
   }
 

@@ -22,7 +22,7 @@ export async function claim(
   const ids = lanes.map(({ id }) => id);
   await promote(sql, ids);
   const flows = await flowsOn(sql, ids);
-  const asked = flows.map((flow) => ({ ...flow, low: "0" }));
+  const asked = flows.map((flow) => ({ ...flow, most: limit, low: "0" }));
   return (
     await step(sql, {
       worker,
@@ -30,7 +30,6 @@ export async function claim(
       packs: [],
       freed: [],
       asked,
-      perFlow: limit,
       limit,
       own: false,
       lanes: new Map(lanes.map((lane) => [lane.id, lane])),
