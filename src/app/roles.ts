@@ -58,11 +58,18 @@ export async function keepRole(role: RoleName, { environment, logFolder, progres
   };
 }
 
+/**
+ * Room for young objects, in megabytes: a worker has thousands of messages in hand that live for some milliseconds, and
+ * with less room they are taken for old ones.
+ */
+export const youngSpace = ["--max-semi-space-size=32", "--min-semi-space-size=32"];
+
 function spawnRole(role: RoleName, env: Record<string, string | undefined>, logFile: string) {
   const entry = join(packageRoot, "dist/src/cli/main.js");
   if (!existsSync(entry)) throw new Failure("config_invalid", "this checkout is not built: run `npm run build`");
   const log = openSync(logFile, "a", 0o600);
-  const child = spawn(process.execPath, [entry, role], { env, stdio: ["ignore", log, log, "ipc"] });
+  const flags = role === "worker" ? youngSpace : [];
+  const child = spawn(process.execPath, [...flags, entry, role], { env, stdio: ["ignore", log, log, "ipc"] });
   const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
     child.once("message", (message: Ready) => {
       if (message.ready) return resolve(message.facts);
