@@ -25,4 +25,21 @@ export const benchmarks: Benchmark[] = [
     ],
     load: () => import("./history/bench.ts"),
   },
+  {
+    name: "sandbox",
+    about: "starts, throughput and limits of the sandbox beside the plain process, through a real worker",
+    options: [
+      { flags: "--starts <n>", about: "of each program, each way", fallback: "60" },
+      { flags: "--rounds <n>", about: "of all the HumanEval programs, each way", fallback: "3" },
+      { flags: "--data <folder>", about: "with code/HumanEval.jsonl.gz in it", fallback: "../shared/data" },
+      { flags: "--only <parts>", about: "of starts, humaneval, overrun; with commas" },
+    ],
+    load: () => import("./sandbox/bench.ts"),
+  },
+  {
+    name: "sandbox-leftovers",
+    about: "what mixed runs and the SIGKILL of their worker leave behind, before and after the next start",
+    options: [{ flags: "--runs <n>", about: "before the worker is killed", fallback: "1000" }],
+    load: () => import("./sandbox/leftovers.ts"),
+  },
 ];

@@ -44,6 +44,9 @@ const Environment = z.object({
   SANDBOX_CA: text,
   SANDBOX_HUBS: z.string().default("ws://127.0.0.1:8788"), // comma separated
   SANDBOX_SLOTS: z.coerce.number().int().min(1).max(64).default(2),
+  SANDBOX_WARM: text
+    .transform((value) => value && Number(value))
+    .pipe(z.number("is a number from 0 to 64").int().min(0).max(64).nullable()),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   DAGENT_URL: url,
   DAGENT_KEY: text,
@@ -79,6 +82,7 @@ export type Config = {
     hubs: string[];
     caFile: string | null;
     slots: number;
+    warm: number | null; // boxes that wait at one time; null: as the slots need
   };
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
   gatewayUrl: string | null; // of a running system, for the commands that talk to one
@@ -129,6 +133,7 @@ export function readConfig(environment: Record<string, string | undefined> = env
         .map((hub) => hub.trim())
         .filter(Boolean),
       slots: env.SANDBOX_SLOTS,
+      warm: env.SANDBOX_WARM,
     },
     logLevel: env.LOG_LEVEL,
     gatewayUrl: env.DAGENT_URL,
@@ -185,7 +190,7 @@ export function searchPath(): string {
 
 /** For a sandbox worker: what names its hub and its token, and nothing that opens anything else. */
 export function sandboxEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
-  const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS"];
+  const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS", "SANDBOX_WARM"];
   return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 

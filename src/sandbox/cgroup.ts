@@ -73,11 +73,14 @@ export function findHierarchies(mounts: Mount[]): { version: 1 | 2; roots: strin
   return two ? { version: 2, roots: [two.at] } : null;
 }
 
+/** Where the accounts of all workers are: a folder in each hierarchy. */
+export function accountFolders(): string[] {
+  return (findHierarchies(readMounts())?.roots ?? []).map((root) => join(root, top));
+}
+
 /** Ends what workers that are gone have left in the account trees, and removes it. Answers how many boxes that were. */
 export async function sweepCgroups(): Promise<number> {
-  const roots = findHierarchies(readMounts())?.roots ?? [];
-  const left = roots.flatMap((root) => {
-    const folder = join(root, top);
+  const left = accountFolders().flatMap((folder) => {
     return (existsSync(folder) ? folders(folder) : [])
       .filter((name) => !isAlive(name))
       .map((name) => join(folder, name));

@@ -30,7 +30,7 @@ const etc: Record<string, string> = {
 
 /** Makes the folder of this worker. Nothing in it is secret: a box may read all of it. */
 export function openFolder(): Folder {
-  const path = join(parentFolder(), newIdentity());
+  const path = join(folderOfAll(), newIdentity());
   readable(() => mkdirSync(path));
   return { path, close: () => rmSync(path, { recursive: true, force: true }) };
 }
@@ -91,14 +91,14 @@ function readable(make: () => void): void {
 
 /** Removes the folders of workers that are gone. Answers how many. */
 export function sweepFolders(): number {
-  const parent = parentFolder();
+  const parent = folderOfAll();
   const left = readdirSync(parent).filter((name) => !isAlive(name));
   for (const name of left) rmSync(join(parent, name), { recursive: true, force: true });
   return left.length;
 }
 
-/** The folder of all workers of this user. Throws `sandbox_unavailable` when somebody else has laid it there. */
-function parentFolder(): string {
+/** Where the folders of all workers of this user are. Throws `sandbox_unavailable` when somebody else has laid it there. */
+export function folderOfAll(): string {
   const uid = process.getuid?.() ?? 0;
   const parent = uid === 0 && existsSync("/run") ? "/run/dagent-sandbox" : join(tmpdir(), `dagent-sandbox-${uid}`);
   if (!existsSync(parent)) mkdirSync(parent, { mode: 0o755 });

@@ -19,12 +19,13 @@ type Spare = { kind: Kind; berth: Berth };
 type Coming = { kind: Kind; made: Promise<Berth>; isTaken: boolean };
 
 const againMs = 1000; // after one died while it waited
+const patientMs = 100; // a run that is over by then was not disturbed
 const mostKinds = 64;
 
 /**
  * Opens a pool. A warm box is exactly what a new one would be: made with the very limits that the run then has, used for
- * one run, and ended. Its successor is made once the run is over, or at once when nobody waits any more. What was wanted
- * last is kept ready: one more than ran at one time.
+ * one run, and ended. Its successor is made once the run is over; when none is left and it takes longer, a little later.
+ * What was wanted last is kept ready: one more than ran at one time.
  */
 export function openPool(make: (want: Want) => Promise<Berth>): Pool {
   const kinds = new Map<string, Kind>(); // the one that was wanted last comes last
@@ -55,13 +56,17 @@ export function openPool(make: (want: Want) => Promise<Berth>): Pool {
     while (!closed && waitingOf(kind) < kind.target && makeRoom(kind)) prepare(kind);
   }
 
-  /** Whether one more may wait; one of another kind, the one wanted longest ago, goes for it. */
+  /**
+   * Whether one more may wait. One of another kind goes for it, of the kind that was wanted longest ago: one of several,
+   * or, for the first of this kind, the last of that one.
+   */
   function makeRoom(kind: Kind): boolean {
     if (spares.size + coming.size < most) return true;
-    const others = [...kinds.values()].filter((each) => each !== kind);
-    const [oldest] = others.flatMap((other) => [...spares].filter((spare) => spare.kind === other));
-    if (oldest) discard(oldest);
-    return oldest !== undefined;
+    const others = [...kinds.values()].filter((other) => other !== kind && waitingOf(other) > 0);
+    const oldest = others.find((other) => waitingOf(other) > 1) ?? (waitingOf(kind) === 0 ? others[0] : undefined);
+    const going = [...spares].find((spare) => spare.kind === oldest);
+    if (going) discard(going);
+    return going !== undefined;
   }
 
   function prepare(kind: Kind): void {
@@ -85,10 +90,14 @@ export function openPool(make: (want: Want) => Promise<Berth>): Pool {
   /** It died while it waited: nobody lost anything, and another takes its place. */
   function replace(spare: Spare): void {
     discard(spare);
+    refillLater(spare.kind, againMs);
+  }
+
+  function refillLater(kind: Kind, ms: number): void {
     const timer = setTimeout(() => {
       timers.delete(timer);
-      refill(spare.kind);
-    }, againMs);
+      refill(kind);
+    }, ms);
     timers.add(timer);
   }
 
@@ -124,7 +133,7 @@ export function openPool(make: (want: Want) => Promise<Berth>): Pool {
       };
       try {
         const berth = (await ready(kind)) ?? (await make(want));
-        if (waitingOf(kind) === 0) refill(kind);
+        if (waitingOf(kind) === 0) refillLater(kind, patientMs);
         return { ...berth, close: () => berth.close().finally(leave) };
       } catch (thrown) {
         kind.running--;

@@ -19,6 +19,7 @@ export type SandboxWorkerOptions = {
   ca?: string; // PEM of who vouches for a hub with wss://; left out: whom this system trusts
   limits: SandboxLimits;
   slots: number; // runs at one time, 1..64
+  warm?: number | null; // boxes that wait at one time; left out: three for each slot, 6 at least
   log: Log;
   searchPath?: string; // where programs of the profiles are looked for, after /usr
   pingMs?: number;
@@ -33,7 +34,7 @@ export type SandboxWorker = { ready: Promise<SandboxWorkerFacts>; stop(): Promis
  * takes nothing.
  */
 export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker {
-  const { hubs, token, ca, limits, slots: count, log, searchPath = "", pingMs = 2000 } = options;
+  const { hubs, token, ca, limits, slots: count, warm: waiting = null, log, searchPath = "", pingMs = 2000 } = options;
   const worker = `${hostname()}-${newIdentity()}`;
   const services = new Set<Service>();
   const slots = openSlots(count, () => {
@@ -55,7 +56,7 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
       lacks: ground?.lacks ?? {},
       slots: ground ? count : 0,
     };
-    if (ground) warm(ground, count);
+    if (ground) warm(ground, waiting ?? Math.max(6, 3 * count), count);
     if (ground) log.info(facts, "boxes hold: this worker takes work");
     else log.error(facts, "this machine cannot isolate: this worker refuses all work");
     if (!stopping)
@@ -84,8 +85,8 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
 }
 
 /** Has a box ready for each profile, as most runs ask for it, and later for what is asked for. */
-function warm({ file, profiles, berths }: Ground, slots: number): void {
-  const most = Math.min(Math.max(4, 2 * slots), Math.max(0, mostBoxes - 2 * slots)); // the others run, or end
+function warm({ file, profiles, berths }: Ground, wish: number, slots: number): void {
+  const most = Math.min(wish, Math.max(0, mostBoxes - 2 * slots)); // the others run, or end
   const wants = profiles.flatMap((name) => {
     const profile = file.profiles[name];
     return profile ? [{ profile, limits: limitsFor(file, name) }] : [];
