@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { Failure } from "../contracts/failure.ts";
 import type { Box } from "./box.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { boxProcesses } from "./cgroup1.ts";
+import { kernelText } from "./kernel.ts";
 
 /** A box with all that it holds of this machine: its account and its user. Good for one run. */
 export type Berth = {
@@ -40,7 +40,7 @@ export function isWhole({ box, cgroup }: Berth): boolean {
 
 function isRunning(pid: number): boolean {
   try {
-    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return !/^\d+ \(.*\) [ZX]/.test(kernelText(`/proc/${pid}/stat`));
   } catch {
     return false;
   }

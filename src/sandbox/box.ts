@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, existsSync, openSync, readSync, statfsSync } from "node:fs";
+import { closeSync, constants, openSync, statfsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "../contracts/failure.ts";
 import { type BoxPlan, bwrapArgs, diskFolders, fds, hostCommand } from "./chain.ts";
 import { inheritedFiles } from "./inherited.ts";
+import { textOf } from "./kernel.ts";
 import { attemptsIn } from "./network.ts";
 
 /** How full the box's disk is. Bytes and inodes. */
@@ -29,7 +30,7 @@ export type Box = {
 const startMs = 10_000;
 
 /** Makes a box and waits until its shell answers. Throws `sandbox_unavailable` with what the system said. */
-export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
+export async function openBox(plan: BoxPlan): Promise<Box> {
   const child = spawnChain(plan);
   const streams = streamsOf(child);
   let ended = false;
@@ -49,7 +50,6 @@ export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
       .map((argument) => `${argument}\0`)
       .join(""),
   );
-  streams.filter.end(filter);
   streams.control.write(`echo ready >&${fds.report}\n`);
 
   try {
@@ -60,12 +60,9 @@ export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
     const pid = about["child-pid"];
     if (typeof pid !== "number") throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
     const work = openSync(`/proc/${pid}/root/work`, constants.O_RDONLY | constants.O_DIRECTORY);
-    const network = ["snmp", "snmp6"] // the second is not there where IPv6 is switched off
-      .map((file) => `/proc/${pid}/net/${file}`)
-      .filter((path) => existsSync(path))
-      .map((path) => openSync(path, "r"));
+    const network = openNetwork(pid);
     streams.stderr.off("data", keepWords).pause();
-    const attempts = () => network.reduce((sum, file) => sum + attemptsIn(readAll(file)), 0);
+    const attempts = () => network.reduce((sum, file) => sum + attemptsIn(textOf(file)), 0);
     const before = attempts();
     return {
       pid,
@@ -90,12 +87,22 @@ export async function openBox(plan: BoxPlan, filter: Buffer): Promise<Box> {
   }
 }
 
+/** What the box's network counts. The second is not there where IPv6 is switched off. */
+function openNetwork(pid: number): number[] {
+  const four = openSync(`/proc/${pid}/net/snmp`, "r");
+  try {
+    return [four, openSync(`/proc/${pid}/net/snmp6`, "r")];
+  } catch {
+    return [four];
+  }
+}
+
 function spawnChain(plan: BoxPlan): ChildProcess {
   const [command = "", ...args] = hostCommand(plan);
   const nowhere = openSync("/dev/null", "r+");
-  const stdio: ("pipe" | "ignore" | number)[] = Array.from({ length: fds.filter + 1 }, () => "pipe");
+  const filter = openSync(plan.filter, "r");
+  const stdio: ("pipe" | "ignore" | number)[] = [...Array.from({ length: fds.filter }, () => "pipe" as const), filter];
   for (const fd of inheritedFiles(fds.filter)) {
-    if (fd === nowhere) continue;
     while (stdio.length < fd) stdio.push("ignore");
     stdio[fd] = nowhere;
   }
@@ -103,13 +110,13 @@ function spawnChain(plan: BoxPlan): ChildProcess {
     return spawn(command, args, { cwd: "/", env: {}, stdio });
   } finally {
     closeSync(nowhere);
+    closeSync(filter);
   }
 }
 
 type Streams = Pick<Box, "control" | "report" | "stdout" | "stderr"> & {
   args: Writable;
   about: Readable;
-  filter: Writable;
 };
 
 function streamsOf(child: ChildProcess): Streams {
@@ -124,7 +131,6 @@ function streamsOf(child: ChildProcess): Streams {
     report: readable(fds.report),
     args: writable(fds.args),
     about: readable(fds.about),
-    filter: writable(fds.filter),
   };
 }
 
@@ -170,11 +176,6 @@ function diskUse(path: string): DiskUse {
     inodes: files - ffree - diskFolders,
     inodesFull: ffree === 0,
   };
-}
-
-function readAll(file: number): string {
-  const bytes = Buffer.alloc(16_384);
-  return bytes.toString("latin1", 0, readSync(file, bytes, 0, bytes.length, 0));
 }
 
 function kill(pid: number): void {

@@ -5,12 +5,13 @@ import type { Limits } from "../contracts/limits.ts";
 import { boxFiles1, controllers1, cpuMs1, usage1 } from "./cgroup1.ts";
 import { boxFiles2, controllers2, cpuMs2, usage2 } from "./cgroup2.ts";
 import { isAlive, newIdentity } from "./identity.ts";
+import { kernelText } from "./kernel.ts";
 import { type Mount, readMounts } from "./mounts.ts";
 
 /** What the kernel's account of a box says. Counts only grow. */
 export type Usage = {
   cpuMs: number; // of every process the box ever had
-  memoryBytes: number; // the most it held at once, or what it holds now, as the kernel has it
+  memoryBytes: number; // once a process was ended for memory: the most it held at once, or what it holds now
   oomKills: number; // processes ended for memory
   refusedForks: number; // processes and threads that were not allowed to begin
 };
@@ -45,16 +46,13 @@ export function openCgroupTree(): CgroupTree {
     mkdirSync(folder, { recursive: true });
     if (version === 2) for (const above of [join(folder, ".."), folder]) grant(above);
   }
+  const where: Places = new Map();
   let opened = 0;
   return {
     version,
     open(name, limits) {
       const own = `${name}-${++opened}`; // its counts begin at nothing, whatever became of the one before
-      return openCgroup(
-        version,
-        folders.map((folder) => join(folder, own)),
-        limits,
-      );
+      return openCgroup(version, { folders: folders.map((folder) => join(folder, own)), where }, limits);
     },
     async close() {
       for (const folder of folders) await removeTree(folder);
@@ -89,24 +87,20 @@ export async function sweepCgroups(): Promise<number> {
   return left.length;
 }
 
-function openCgroup(version: 1 | 2, folders: string[], limits: Limits): Cgroup {
+function openCgroup(version: 1 | 2, { folders, where }: { folders: string[]; where: Places }, limits: Limits): Cgroup {
   const files = version === 1 ? boxFiles1(limits) : boxFiles2(limits);
   for (const folder of folders) mkdirSync(folder);
-  const paths = new Map<string, string | undefined>();
   const at = (file: string) => {
-    if (!paths.has(file))
-      paths.set(
-        file,
-        folders.map((folder) => join(folder, file)).find((path) => existsSync(path)),
-      );
-    return paths.get(file);
+    const known = where.get(file) ?? folders.findIndex((folder) => existsSync(join(folder, file)));
+    where.set(file, known);
+    return known < 0 ? null : join(folders[known] ?? "", file);
   };
   for (const { file, value, required } of files) {
     const path = at(file);
     if (path) writeFileSync(path, value);
     else if (required) throw new Error(`the cgroup has no ${file}`);
   }
-  const read = (file: string) => readFileSync(at(file) ?? "", "latin1");
+  const read = (file: string) => kernelText(at(file) ?? file);
   return {
     // v1 takes a single thread at once; a whole process, as in v2, waits for every processor of the machine.
     join: folders.map((folder) => join(folder, version === 1 ? "tasks" : "cgroup.procs")),
@@ -114,13 +108,16 @@ function openCgroup(version: 1 | 2, folders: string[], limits: Limits): Cgroup {
     cpuMs: () => (version === 1 ? cpuMs1(read) : cpuMs2(read)),
     processes: () => Number(read("pids.current")),
     kill() {
-      for (const pid of folders.flatMap(membersOf)) kill(pid);
+      for (const pid of membersOf(folders[0] ?? "")) kill(pid); // whoever is in one is in all
     },
     async close() {
       for (const folder of folders) await removeTree(folder);
     },
   };
 }
+
+/** In which of the hierarchies a file is; below nothing: in none. The same for every account. */
+type Places = Map<string, number>;
 
 /** Hands the controllers of v2 down to the folders below. The root of a container must be free of processes for that. */
 function grant(folder: string): void {
@@ -144,9 +141,11 @@ function offers(root: string): boolean {
 }
 
 function membersOf(folder: string): number[] {
-  const file = join(folder, "cgroup.procs");
-  if (!existsSync(file)) return [];
-  return readFileSync(file, "latin1").split("\n").filter(Boolean).map(Number);
+  try {
+    return kernelText(join(folder, "cgroup.procs")).split("\n").filter(Boolean).map(Number);
+  } catch {
+    return []; // it is gone
+  }
 }
 
 function folders(folder: string): string[] {
@@ -157,16 +156,20 @@ function folders(folder: string): string[] {
 
 /** Kills whoever is in there and takes the folders away, the deepest first. Throws when one does not die within 2 s. */
 async function removeTree(folder: string): Promise<void> {
-  if (!existsSync(folder)) return;
-  for (const name of folders(folder)) await removeTree(join(folder, name));
-  for (let round = 0; ; round++) {
+  for (let round = 0; !isRemoved(folder); round++) {
+    if (round === 400) throw new Error(`${folder} is not empty: ${membersOf(folder).join()}`);
+    for (const name of folders(folder)) await removeTree(join(folder, name));
     for (const pid of membersOf(folder)) kill(pid);
-    try {
-      return rmdirSync(folder);
-    } catch (cause) {
-      if (round === 400) throw cause;
-      await setTimeout(5); // the last exit takes a moment
-    }
+    if (round > 0) await setTimeout(5); // the last exit takes a moment
+  }
+}
+
+function isRemoved(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch {
+    return !existsSync(folder);
   }
 }
 

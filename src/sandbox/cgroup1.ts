@@ -21,10 +21,11 @@ export const boxProcesses = 3;
 
 /** Reads the account. `read` gives the text of a file of the box's folders. */
 export function usage1(read: (file: string) => string): Usage {
+  const oomKills = counter(read("memory.oom_control"), "oom_kill");
   return {
     cpuMs: cpuMs1(read),
-    memoryBytes: Number(read("memory.max_usage_in_bytes")),
-    oomKills: counter(read("memory.oom_control"), "oom_kill"),
+    memoryBytes: oomKills > 0 ? Number(read("memory.max_usage_in_bytes")) : 0,
+    oomKills,
     refusedForks: counter(read("pids.events"), "max"),
   };
 }

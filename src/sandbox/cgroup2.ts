@@ -18,10 +18,11 @@ export function boxFiles2({ size, process }: Limits): { file: string; value: str
 
 /** Reads the account. `read` gives the text of a file of the box's folder. Its memory is what it holds now. */
 export function usage2(read: (file: string) => string): Usage {
+  const oomKills = counter(read("memory.events"), "oom_kill");
   return {
     cpuMs: cpuMs2(read),
-    memoryBytes: Number(read("memory.current")),
-    oomKills: counter(read("memory.events"), "oom_kill"),
+    memoryBytes: oomKills > 0 ? Number(read("memory.current")) : 0,
+    oomKills,
     refusedForks: counter(read("pids.events"), "max"),
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Limits } from "../contracts/limits.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import { proxyEnvironment } from "./inside.ts";
@@ -23,7 +23,9 @@ export type BoxPlan = {
   clear: string[]; // a command that runs the rest of its arguments without environment; none where the shell adds none
   enter: string[]; // a command that runs the rest of its arguments where the root and the disk are
   root: string; // what the box sees as /
-  disk: string; // the folders it may write to
+  dev: string; // what it sees as /dev
+  disk: string; // what it may write to: `files`, with its folders in it, and `pts`
+  filter: string; // a file of this host's: its seccomp filter
   limits: Limits;
   programs: Program[];
   binds: string[];
@@ -106,7 +108,7 @@ function processLimits({ size, process }: Limits, counted: boolean): { builtin: 
 }
 
 /** The arguments of bwrap: no namespace is shared, nothing is writable but the sized disk, nothing of /etc is the host's. */
-export function bwrapArgs({ root, disk, limits, programs, binds, environment }: BoxPlan): string[] {
+export function bwrapArgs({ root, dev, disk, limits, programs, binds, environment, uid }: BoxPlan): string[] {
   const paths = [...new Set(programs.map((program) => program.folder)), "/usr/local/bin", "/usr/bin", "/bin"];
   const variables = {
     PATH: [...new Set(paths)].join(":"),
@@ -124,22 +126,27 @@ export function bwrapArgs({ root, disk, limits, programs, binds, environment }: 
     Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
     ["--ro-bind", root, "/", "--proc", "/proc"],
     masks(),
-    ["--dev", "/dev"],
-    ["--bind", `${disk}/work`, "/work", "--bind", `${disk}/tmp`, "/tmp"],
-    ["--bind", `${disk}/shm`, "/dev/shm", "--bind", `${disk}/home`, "/box"],
+    ["--dev-bind", dev, "/dev", "--dev-bind", `${disk}/pts`, "/dev/pts"],
+    ["--bind", `${disk}/files/work`, "/work", "--bind", `${disk}/files/tmp`, "/tmp"],
+    ["--bind", `${disk}/files/shm`, "/dev/shm", "--bind", `${disk}/files/home`, "/box"],
     binds.flatMap((path) => ["--ro-bind", path, path]), // after the disk: one may lie in /tmp
-    ["--remount-ro", "/dev"],
+    uid === null ? ["--remount-ro", "/dev"] : [], // root's is read-only as it is, and its devices would go with it
     ["--chdir", "/work"],
     ["--info-fd", String(fds.about), "--seccomp", String(fds.filter)],
   ].flat();
 }
 
-/** Lays /dev/null over what is masked and there. */
+/** Lays /dev/null over what is masked and there. What only root may read is closed to the user of a box as it is. */
 function masks(): string[] {
   known ??= masked
-    .filter((name) => existsSync(`/proc/${name}`))
+    .filter((name) => isReadableByAll(`/proc/${name}`))
     .flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
   return known;
+}
+
+function isReadableByAll(path: string): boolean {
+  const { mode } = statSync(path, { throwIfNoEntry: false }) ?? { mode: 0 };
+  return (mode & 0o004) !== 0;
 }
 
 let known: string[] | null = null; // a kernel does not change while it runs

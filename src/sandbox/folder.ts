@@ -80,7 +80,7 @@ function layBeside(path: string, at: string, show: (shown: Shown) => void): void
 }
 
 /** Whatever this process was told to keep to itself, the users of boxes have to read these. */
-function readable(make: () => void): void {
+export function readable(make: () => void): void {
   const umask = process.umask(0o022);
   try {
     make();

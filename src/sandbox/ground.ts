@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { SandboxClass, SandboxLimits } from "../contracts/limits.ts";
 import type { Promises } from "../contracts/sandbox.ts";
 import type { Berth } from "./berth.ts";
@@ -68,18 +70,25 @@ export function openGround(
       return missing.length > 0 ? [[name, `${missing.join(", ")} not installed`]] : [];
     }),
   );
-  const filter = seccompFilter(process.arch);
+  const filterBytes = seccompFilter(process.arch);
   const folder = openFolder();
+  const filter = join(folder.path, "filter");
+  writeFileSync(filter, filterBytes, { mode: 0o600 });
   const clear = clearingCommand(tools.found);
   const asRoot = process.getuid?.() === 0;
   const numbers = openNumbers();
+  const shown = [
+    ...[...programs.values()].flatMap((program) => program.shown.map(({ from }) => from)),
+    ...Object.values(file.profiles).flatMap(({ binds }) => binds),
+  ];
   let yard: Promise<Yard> | null = null;
+  let yards = 0;
 
   /** The yard, or a new one when somebody has ended it. */
   async function livingYard(): Promise<Yard> {
     const known = await yard?.catch(() => null);
     if (known && !known.isEnded()) return known;
-    yard = openYard(folder.path, tools.found);
+    yard = openYard(join(folder.path, `yard-${++yards}`), { tools: tools.found, shown });
     return yard;
   }
 
@@ -94,12 +103,22 @@ export function openGround(
     const { binds, environment } = profile;
     try {
       const place = await livingYard();
-      const shown = profile.programs.flatMap((name) => programs.get(name) ?? []);
-      const root = await place.root(shown, binds);
+      const wanted = profile.programs.flatMap((name) => programs.get(name) ?? []);
+      const root = await place.root(wanted, binds);
       const disk = await place.disk(limits.size, uid);
       const held = { tools: tools.found, clear, enter: place.enter, join: cgroup?.join ?? [], uid };
-      const plan = { ...held, root, disk: disk.path, limits, programs: shown, binds, environment };
-      const box = await openBox(plan, filter).finally(disk.taken);
+      const plan = {
+        ...held,
+        root,
+        dev: place.dev,
+        disk: disk.path,
+        filter,
+        limits,
+        programs: wanted,
+        binds,
+        environment,
+      };
+      const box = await openBox(plan).finally(disk.taken);
       return {
         box,
         cgroup,

@@ -10,6 +10,7 @@ const packages = {
   mount: "mount or util-linux",
   umount: "mount or util-linux",
   env: "coreutils",
+  mknod: "coreutils",
 } as const;
 
 export type Tool = keyof typeof packages;
@@ -33,6 +34,7 @@ export function findTools(): Tools {
     mount: find("mount"),
     umount: find("umount"),
     env: find("env"),
+    mknod: find("mknod"),
   };
   return { found, missing };
 }

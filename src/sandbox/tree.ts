@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { boxProcesses } from "./cgroup1.ts";
+import { kernelText } from "./kernel.ts";
 
 /** What the processes of a box use together, as far as /proc tells it. */
 export type TreeUse = { cpuMs: number; memoryBytes: number; pids: number };
@@ -52,12 +53,12 @@ export function countTasks(first: number, enough: number): number {
 }
 
 function childrenOf(pid: number, thread: string | number): number[] {
-  return readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+  return kernelText(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number);
 }
 
 /** User and system time, its own and that of its children that have ended: fields 14 to 17 of stat. */
 function cpuOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const stat = kernelText(`/proc/${pid}/stat`);
   const fields = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
@@ -66,7 +67,7 @@ function cpuOf(pid: number): number {
 }
 
 function memoryOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  const status = kernelText(`/proc/${pid}/status`);
   const kilobytes = [...status.matchAll(/^Rss(?:Anon|Shmem):\s+(\d+) kB/gm)].map(([, number]) => Number(number));
   return kilobytes.reduce((sum, number) => sum + number, 0) * 1024;
 }

@@ -46,6 +46,7 @@ export type Watch = {
 };
 
 const lookMs = { counted: 20, uncounted: 50 }; // an account is one file; adding up processes is many
+const networkEvery = 4; // looks: the kernel adds its counters up over all processors for it
 const countMs = 3; // where nobody notes a process that was refused: a bomb comes to its limit and is gone in 10 ms
 
 /** Begins to watch. The clock of the run starts here. */
@@ -59,11 +60,16 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
     if (!broken.some(({ reason }) => reason === violation.reason)) broken.push(violation);
     box.kill();
   }
-  function look(): void {
-    if (!closed) for (const violation of judge(limits, read(box, cgroup, beganAt))) report(violation);
+  function look(withNetwork: boolean): void {
+    if (closed) return;
+    const reading = read(box, cgroup, beganAt);
+    const networkAttempts = withNetwork ? box.networkAttempts() : 0;
+    for (const violation of judge(limits, { ...reading, networkAttempts })) report(violation);
   }
-  const looking = setInterval(look, cgroup ? lookMs.counted : lookMs.uncounted);
-  const alarm = setTimeout(look, limits.time.wall_ms);
+  let looks = 0;
+  const lookOften = () => look(++looks % networkEvery === 0);
+  const looking = setInterval(lookOften, cgroup ? lookMs.counted : lookMs.uncounted);
+  const alarm = setTimeout(lookOften, limits.time.wall_ms);
   let counting = cgroup ? undefined : setTimeout(count, countMs);
 
   /** At the limit is over it: the next one was, or would be, refused. Takes no more than a tenth of the time. */
@@ -80,7 +86,7 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
   return {
     broken,
     look() {
-      look();
+      look(true);
       if (!cgroup) countNow(limits.process.pids - 1); // the step's own process has gone
     },
     report,
@@ -94,11 +100,11 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
   };
 }
 
-function read(box: Box, cgroup: Cgroup | null, beganAt: number): Reading {
-  const common = { wallMs: performance.now() - beganAt, disk: box.disk(), networkAttempts: box.networkAttempts() };
+function read(box: Box, cgroup: Cgroup | null, beganAt: number): Omit<Reading, "networkAttempts"> {
+  const common = { wallMs: performance.now() - beganAt, disk: box.disk() };
   if (cgroup) {
     const { cpuMs, memoryBytes, oomKills, refusedForks } = cgroup.usage();
-    const memory = { bytes: oomKills > 0 ? memoryBytes : 0, kills: oomKills };
+    const memory = { bytes: memoryBytes, kills: oomKills };
     return { ...common, cpuMs, memory, pids: { now: 0, refused: refusedForks } };
   }
   if (box.isEnded()) return { ...common, cpuMs: null, memory: null, pids: null };

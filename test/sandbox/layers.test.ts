@@ -32,9 +32,8 @@ const layers: Layer[] = [
   },
   {
     layer: "the read-only remount",
-    program: "root_writes.py",
-    without: () =>
-      changeArgs((args) => args.filter((arg, at) => arg !== "--remount-ro" && args[at - 1] !== "--remount-ro")),
+    program: "root_only.py",
+    without: () => changeArgs((args) => args.map((arg) => (arg === "--ro-bind" ? "--bind" : arg))),
   },
   {
     layer: "the empty environment",
