@@ -21,15 +21,16 @@ export async function endBox({ box, cgroup }: Berth, graceMs: number): Promise<v
   const end = await Promise.race([box.ended, late]);
   waiting.abort();
   cgroup?.kill();
-  if (end !== "late") return;
-  throw new Failure("sandbox_unavailable", `a box still lived ${graceMs} ms after its end`, { slotLost: true });
+  if (end === "late") throw new Failure("sandbox_unavailable", `a box still lived ${graceMs} ms after its end`);
 }
 
-/** Ends a box, if it has not ended, and gives back what it held. Throws, and keeps it, when it does not end. */
-export async function leaveBerth(berth: Berth, graceMs: number): Promise<void> {
-  for (const stream of [berth.box.stdout, berth.box.stderr]) stream.resume();
-  await endBox(berth, graceMs);
-  await berth.close();
+/** Ends a box, if it has not ended, and gives back what it held once nobody is left, however long that takes. */
+export async function leaveBerth({ box, cgroup, close }: Berth): Promise<void> {
+  for (const stream of [box.stdout, box.stderr]) stream.resume();
+  box.kill();
+  cgroup?.kill();
+  await box.ended;
+  await close();
 }
 
 /** Whether a box that has begun nothing is as it was made: somebody else may have ended a part of it. */

@@ -101,9 +101,9 @@ export function openPool(make: (want: Want) => Promise<Berth>): Pool {
     timers.add(timer);
   }
 
-  function discard(spare: Spare): Promise<void> {
+  async function discard(spare: Spare): Promise<void> {
     spares.delete(spare);
-    return leaveBerth(spare.berth, spare.kind.want.limits.time.grace_ms).catch(() => {}); // it keeps its user for good
+    await leaveBerth(spare.berth).catch(() => {}); // its user is not given to another
   }
 
   /** A box that waits, or will soon. */

@@ -26,15 +26,27 @@ export type Wish = {
 /** What came out, except for the output, which was handed on as it came. */
 export type Outcome = Omit<RunResult, "steps"> & { steps: Omit<StepResult, "stdout" | "stderr">[] };
 
-/** A run that was carried out. `gone`: nothing of its box is left; rejects with `slotLost` when it would not end. */
-export type Carried = { outcome: Outcome; gone: Promise<void> };
+/** A run under way: what came of it, and, a little later, that nothing of its box is left. */
+export type Carried = { outcome: Promise<Outcome>; gone: Promise<void> };
 
 /**
  * Carries out one run in one box that nobody had before: files in, the steps until one is red or a limit is broken, the
- * box's end, files out. Throws Failure `invalid_request` (unknown profile, files that cannot be), `sandbox_unavailable`
- * (no box could be made, or one would not end), or the signal's reason; then nothing of the box is left.
+ * box's end, files out. The outcome rejects with Failure `invalid_request` (unknown profile, files that cannot be),
+ * `sandbox_unavailable` (no box could be made, or one would not end), or the signal's reason.
  */
-export async function carryOut(ground: Ground, wish: Wish): Promise<Carried> {
+export function carryOut(ground: Ground, wish: Wish): Carried {
+  let berth: Berth | null = null;
+  const outcome = carryOutIn(ground, wish, (taken) => {
+    berth = taken;
+  });
+  const gone = outcome.then(
+    () => berth && leaveBerth(berth),
+    () => berth && leaveBerth(berth),
+  );
+  return { outcome, gone: gone.then(() => {}) };
+}
+
+async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) => void): Promise<Outcome> {
   const { head, signal } = wish;
   const limits = limitsFor(ground.file, head.profile, { ...head, wish: head.limits });
   const profile = ground.file.profiles[head.profile];
@@ -49,6 +61,7 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Carried> {
   signal.throwIfAborted();
 
   const berth = await ground.berths.take({ profile, limits });
+  onBerth(berth);
   const { box } = berth;
   const abort = () => box.kill();
   signal.addEventListener("abort", abort);
@@ -64,7 +77,7 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Carried> {
     const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
     if (over) broken.push({ reason: "artifact", ...over });
     const attempts = box.networkAttempts() + out.refused();
-    const outcome = {
+    return {
       class: ground.class,
       ...told(broken, attempts > 0 ? ["network"] : []),
       maxAttempts: limits.retry.max_attempts,
@@ -72,10 +85,6 @@ export async function carryOut(ground: Ground, wish: Wish): Promise<Carried> {
       files,
       skipped,
     };
-    return { outcome, gone: leaveBerth(berth, limits.time.grace_ms) };
-  } catch (thrown) {
-    await leaveBerth(berth, limits.time.grace_ms);
-    throw thrown;
   } finally {
     signal.removeEventListener("abort", abort);
     out?.close();

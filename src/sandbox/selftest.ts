@@ -64,7 +64,7 @@ async function proveUser(ground: Ground): Promise<void> {
   if (!profile) return;
   const berth = await ground.berths.take({ profile, limits });
   const uids = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${berth.box.pid}/status`, "latin1"))?.[1]?.split("\t") ?? [];
-  await leaveBerth(berth, limits.time.grace_ms);
+  await leaveBerth(berth);
   const wanted = String(berth.uid ?? process.getuid?.());
   expect(uids.length > 0 && uids.every((uid) => uid === wanted && uid !== "0"), `a box runs as user ${uids.join()}`);
 }
@@ -103,7 +103,7 @@ async function tryOut(
   limits: LimitsWish = {},
 ): Promise<{ outcome: Outcome; said: string }> {
   let said = "";
-  const { outcome, gone } = await carryOut(ground, {
+  const { outcome, gone } = carryOut(ground, {
     head: {
       trace_id: trial,
       tenant: trial,
@@ -119,8 +119,7 @@ async function tryOut(
     },
     signal: new AbortController().signal,
   });
-  await gone;
-  return { outcome, said };
+  return { outcome: await outcome.finally(() => gone), said };
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { HubFrame, protocolVersion, type WorkerFrame } from "../contracts/frame.ts";
 import type { SandboxClass } from "../contracts/limits.ts";
@@ -20,6 +21,8 @@ export type SandboxWorkerFacts = {
 
 export type Serving = { facts: SandboxWorkerFacts; ground: Ground | null; slots: Slots; pingMs: number; log: Log };
 
+const lateMs = 10_000; // for a box to end, however busy the machine is
+
 /** A worker's end of one connection to a hub. */
 export type Service = {
   tellFree(): void;
@@ -29,7 +32,7 @@ export type Service = {
 /** Says hello to a hub and does what it gives, until the connection ends; then nobody wants its runs any more. */
 export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: Serving, onEnd: () => void): Service {
   const runs = new Map<number, TakenRun>();
-  const ending = new Set<Promise<unknown>>();
+  const ending = new Set<Promise<void>>();
   let stopping = false;
 
   const link = openLink<HubFrame, WorkerFrame>(socket, {
@@ -65,19 +68,25 @@ export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: 
     else follow(number, takeRun({ ground, number, head, link, log }));
   }
 
-  /** The slot is free once the hub has its answer; the run is over once nothing of its box is left. */
-  function follow(number: number, taken: TakenRun): void {
-    runs.set(number, taken);
-    ending.add(taken.over);
-    taken.answered.then(() => {
+  /** The slot is free once the hub has its answer. A box that does not end then takes a slot until it does. */
+  function follow(number: number, { answered, over, ...taken }: TakenRun): void {
+    runs.set(number, { answered, over, ...taken });
+    ending.add(over);
+    let isLost = false;
+    let late: NodeJS.Timeout | undefined;
+    answered.then(() => {
       runs.delete(number);
       slots.give();
+      late = setTimeout(() => {
+        isLost = true;
+        log.error({ run: number }, "a box does not end: it keeps a slot");
+        slots.lose();
+      }, lateMs);
     });
-    taken.over.then(({ slotLost }) => {
-      ending.delete(taken.over);
-      if (!slotLost) return;
-      log.error({ run: number }, "a box did not end: its slot is given up");
-      slots.lose();
+    Promise.all([answered, over]).then(() => {
+      ending.delete(over);
+      clearTimeout(late);
+      if (isLost) slots.give();
     });
   }
 
@@ -93,7 +102,7 @@ export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: 
     async stop(why) {
       stopping = true;
       for (const taken of runs.values()) taken.cancel(why);
-      await Promise.all(ending);
+      await Promise.race([Promise.all(ending), wait(lateMs, null, { ref: false })]);
       link.close(why);
     },
   };

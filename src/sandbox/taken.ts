@@ -12,7 +12,7 @@ import { carryOut, type Outcome } from "./run.ts";
 /** A run that this worker has taken: what its hub says of it is called here. */
 export type TakenRun = {
   answered: Promise<void>; // the hub has its answer; never rejects
-  over: Promise<{ slotLost: boolean }>; // and its box is gone; never rejects
+  over: Promise<void>; // and its box is gone; never rejects
   onAck(bytes: number): void;
   onInput(chunk: WireChunk): void;
   cancel(why: string): void;
@@ -48,22 +48,22 @@ export function takeRun({ ground, number, head, link, log }: Taking): TakenRun {
     }
   }
 
-  async function work(): Promise<{ gone: Promise<void> }> {
-    link.send({ type: "accept", run: number });
-    const { outcome, gone } = await carryOut(ground, {
-      head,
-      pieces: inbox.pieces,
-      onOutput: ({ step, stream, bytes }) => send(stream, step, bytes),
-      onRefused: (refusal) => log.warn({ ...fact, ...refusal }, "a box reached for what it may not"),
-      signal: controller.signal,
-    });
-    gone.catch(() => {}); // it is looked at below
+  link.send({ type: "accept", run: number });
+  const { outcome: coming, gone } = carryOut(ground, {
+    head,
+    pieces: inbox.pieces,
+    onOutput: ({ step, stream, bytes }) => send(stream, step, bytes),
+    onRefused: (refusal) => log.warn({ ...fact, ...refusal }, "a box reached for what it may not"),
+    signal: controller.signal,
+  });
+
+  async function answer(): Promise<void> {
+    const outcome = await coming;
     for (const [index, { content }] of outcome.files.entries()) await send("file", index, content);
     controller.signal.throwIfAborted();
     link.send(frameOf(number, outcome));
     const codes = outcome.steps.map(({ code }) => code);
     log.info({ ...fact, class: outcome.class, reason: outcome.reason, codes }, "ran");
-    return { gone };
   }
 
   function refuse(thrown: unknown): void {
@@ -81,11 +81,9 @@ export function takeRun({ ground, number, head, link, log }: Taking): TakenRun {
     else log.warn(reason, "could not be run");
   }
 
-  const working = work();
-  const isLost = (thrown: unknown) => ({ slotLost: asFailure(thrown).details.slotLost === true });
   return {
-    answered: working.then(() => {}, refuse),
-    over: working.then(({ gone }) => gone).then(() => ({ slotLost: false }), isLost),
+    answered: answer().catch(refuse),
+    over: gone.catch((thrown) => log.error({ ...fact, reason: asFailure(thrown).message }, "a box left something")),
     onAck: (bytes) => credit.give(bytes),
     onInput({ index, bytes }) {
       try {

@@ -46,7 +46,7 @@ async function runIn(ground: Ground | null, wanted: Wanted): Promise<Seen> {
   const contents = Object.values(files).map((content) => Buffer.from(content));
   const out: Buffer[][] = steps.map(() => []);
   const err: Buffer[][] = steps.map(() => []);
-  const { outcome, gone } = await carryOut(ground, {
+  const { outcome: coming, gone } = carryOut(ground, {
     head: {
       trace_id: "test",
       tenant: "acme",
@@ -66,7 +66,7 @@ async function runIn(ground: Ground | null, wanted: Wanted): Promise<Seen> {
     },
     signal: wanted.signal ?? new AbortController().signal,
   });
-  await gone;
+  const outcome = await coming.finally(() => gone);
   const text = (chunks: Buffer[]) => Buffer.concat(chunks).toString("latin1");
   return { ...outcome, out: out.map(text), err: err.map(text) };
 }

@@ -181,7 +181,7 @@ describe.skipIf(!strict)(`the strict class${strict ? "" : ` (not run: ${lacks.st
     const contents = Object.values(files).map((content) => Buffer.from(content));
     const said = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     try {
-      const { outcome: carried, gone } = await carryOut(ground, {
+      const { outcome: coming, gone } = carryOut(ground, {
         head: {
           trace_id: "trial",
           tenant: "acme",
@@ -195,8 +195,7 @@ describe.skipIf(!strict)(`the strict class${strict ? "" : ` (not run: ${lacks.st
         onOutput: ({ stream, bytes }) => void said[stream].push(bytes),
         signal: new AbortController().signal,
       });
-      await gone;
-      const { steps, files: back, ...outcome } = carried;
+      const { steps, files: back, ...outcome } = await coming.finally(() => gone);
       const answer: ExecAnswer = {
         ...outcome,
         class: "strict", // whatever is missing now: that is what was promised

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { type LimitsWish, limitsFor, type SandboxLimits } from "../../src/contracts/limits.ts";
-import { type Berth, leaveBerth } from "../../src/sandbox/berth.ts";
+import { leaveBerth as leave } from "../../src/sandbox/berth.ts";
 import type { Want } from "../../src/sandbox/pool.ts";
 import { openBoxes, shipped, type Wanted } from "./ground.ts";
 
@@ -48,7 +48,6 @@ describe.skipIf(!boxes.ground)(`boxes that wait ${boxes.title}`, () => {
     if (!boxes.ground) throw new Error("no ground for boxes");
     return boxes.ground.berths;
   };
-  const leave = (berth: Berth) => leaveBerth(berth, 2000);
 
   /** One more run in a box that waited for it. */
   async function runWarm(wanted: Wanted) {
