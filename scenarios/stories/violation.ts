@@ -21,6 +21,10 @@ function violation({ what, reason, request }: Broken): Story {
       must(countOf(all, "buildtest_retry") === 1 && countOf(all, "buildtest_dead") === 1, "tried twice, then dead");
       const { artifacts } = await stage.client.artifacts({ trace_id: trace.trace_id });
       const left = artifacts.map(({ path }) => path).filter((path) => path.includes("/sandbox/"));
+      must(
+        artifacts.every((one) => one.class === stage.sandboxed),
+        `what came of a box is labelled ${stage.sandboxed}`,
+      );
       must(left.join() === `${trace.trace_id}/sandbox/error.json`, `there is one error.json: ${left.join(" ")}`);
 
       const error = JSON.parse(await textOf(stage, trace.trace_id, "sandbox/error.json"));
@@ -40,7 +44,11 @@ export const violations: Story[] = [
   {
     what: "output",
     reason: "output",
-    request: { workspace: { "flood.sh": "while :; do echo flood flood flood flood; done\n" }, test: "sh flood.sh" },
+    request: {
+      workspace: { "flood.sh": "while :; do echo flood; done\n" },
+      test: "sh flood.sh",
+      limits: { size: { stdout_bytes: 200_000 } },
+    },
   },
   {
     what: "time",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SandboxClass } from "./limits.ts";
 import { TraceId } from "./message.ts";
 
 /** The folders of a trace's artifacts, one per kind of work. */
@@ -22,6 +23,7 @@ export const ArtifactMeta = z.object({
   sha256: z.string().length(64),
   bytes: z.number().int().nonnegative(),
   content_type: z.string(),
+  class: SandboxClass.nullable().default(null), // of the box it came out of; null: not from a box
 });
 export type ArtifactMeta = z.infer<typeof ArtifactMeta>;
 
@@ -32,6 +34,7 @@ export type Artifact = {
   schema: string;
   contentType: string;
   content: string | Uint8Array;
+  class?: SandboxClass | null; // of the box it came out of
 };
 
 /** An artifact that is JSON, written indented so that a person can read it. */

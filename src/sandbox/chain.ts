@@ -71,7 +71,7 @@ export const forgetPlace = "unset PWD OLDPWD";
  * namespace takes its own limit of processes from whoever makes it.
  */
 export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan): string[] {
-  const { builtin, prlimit } = processLimits(limits, join.length > 0);
+  const { builtin, prlimit, inside } = processLimits(limits, { counted: join.length > 0, shared: uid === null });
   const asUser = uid === null ? [] : ["--setuid", String(uid), "--setgid", String(uid)]; // and no other groups
   const script = [
     forgetPlace,
@@ -81,6 +81,7 @@ export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan)
     `exec ${quoteAll([
       ...(prlimit.length > 0 ? [tools.prlimit, ...prlimit, "--"] : []),
       ...[...clear, ...enter, ...asUser, "--"],
+      ...(inside.length > 0 ? [tools.unshare, "-r", "--", tools.prlimit, ...inside, "--"] : []),
       ...[tools.bwrap, "--args", String(fds.args), "--", "/bin/sh"],
     ])}`,
   ];
@@ -88,11 +89,15 @@ export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan)
 }
 
 /**
+ * Where no account counts, processes are counted by user: boxes of one user (`shared`) each get a user namespace around
+ * their own, so that nobody's processes are counted with a neighbour's.
+ *
  * What a shell can set by itself costs nothing; a program in between costs as much as the shell did. The size of a file
  * it knows in units of 512 bytes only, and the number of processes not every shell knows by the same letter.
  */
-function processLimits({ size, process }: Limits, counted: boolean): { builtin: string[]; prlimit: string[] } {
+function processLimits({ size, process }: Limits, { counted, shared }: { counted: boolean; shared: boolean }) {
   const both = (name: string, value: number) => `--${name}=${value}:${value}`;
+  const processes = counted ? [] : [both("nproc", process.pids + boxProcesses)];
   const exact = size.file_bytes % 512 === 0;
   return {
     builtin: [
@@ -100,10 +105,8 @@ function processLimits({ size, process }: Limits, counted: boolean): { builtin: 
       `ulimit -n ${process.open_files}`,
       ...(exact ? [`ulimit -f ${size.file_bytes / 512}`] : []),
     ],
-    prlimit: [
-      ...(exact ? [] : [both("fsize", size.file_bytes)]),
-      ...(counted ? [] : [both("nproc", process.pids + boxProcesses)]),
-    ],
+    prlimit: [...(exact ? [] : [both("fsize", size.file_bytes)]), ...(shared ? [] : processes)],
+    inside: shared ? processes : [],
   };
 }
 

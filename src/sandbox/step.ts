@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Box } from "./box.ts";
 import { fds } from "./chain.ts";
 import { quote, quoteAll } from "./quote.ts";
@@ -57,11 +58,15 @@ export async function runStep(box: Box, outlets: Outlet[], argv: string[]): Prom
   return { code: signal ? null : status, signal };
 }
 
+/** Who prints a byte at a time, thousands of times, is read less often: each piece costs a frame, all the way to a reader. */
+const small = { bytes: 4096, most: 200, gatherMs: 4 };
+
 /** Hands on what comes out of `stream`, waiting for each piece to be taken before the next is read. */
 export function openOutlet(stream: Readable, take: (bytes: Buffer) => Promise<void> | void): Outlet {
   let held: Buffer = Buffer.alloc(0);
   let awaited: { mark: Buffer; found: () => void } | null = null;
   let atEnd = false;
+  let crumbs = 0;
 
   async function hand(bytes: Buffer): Promise<void> {
     if (bytes.length > 0) await take(bytes);
@@ -86,7 +91,10 @@ export function openOutlet(stream: Readable, take: (bytes: Buffer) => Promise<vo
 
   async function drain(): Promise<void> {
     try {
-      for await (const bytes of stream) await read(bytes);
+      for await (const bytes of stream) {
+        await read(bytes);
+        if (bytes.length < small.bytes && ++crumbs > small.most) await wait(small.gatherMs);
+      }
     } finally {
       atEnd = true;
       await hand(held);

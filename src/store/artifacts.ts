@@ -29,7 +29,7 @@ export async function sweepDrafts(base: string, before: Date): Promise<number> {
 /** Writes a file where it waits. `token` keeps two attempts at the same message from touching each other's drafts. */
 export async function stage(
   base: string,
-  { kind, name, schema, contentType, content }: Artifact,
+  { kind, name, schema, contentType, content, class: boxClass = null }: Artifact,
   { message, token, at }: { message: Message; token: string; at: Date },
 ): Promise<Staged> {
   const path = `${message.traceId}/${kind}/${name}`;
@@ -51,6 +51,7 @@ export async function stage(
     sha256: createHash("sha256").update(bytes).digest("hex"),
     bytes: bytes.byteLength,
     content_type: contentType,
+    class: boxClass,
   };
   const draft = join(base, draftsFolder, `${token}-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`);
   await mkdir(dirname(draft), { recursive: true });
@@ -71,18 +72,18 @@ export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promi
   if (staged.length === 0) return;
   await tx`
     insert into artifacts (path, trace_id, tenant, kind, schema, intent, message_id, idempotency_key, agent_id,
-                           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held)
+                           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held, sandbox_class)
     select path, trace_id, tenant, split_part(path, '/', 2), schema, intent, message_id, idempotency_key, agent_id,
-           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held
+           agent_version, canary, attempts, sha256, bytes, content_type, created_at, held, class
     from jsonb_to_recordset(${jsonText(staged.map(({ meta, held }) => ({ ...meta, held })))}::text::jsonb) as kept(
       path text, trace_id uuid, tenant text, schema text, intent text, message_id bigint, idempotency_key text,
       agent_id text, agent_version text, canary boolean, attempts smallint, sha256 text, bytes bigint, content_type text,
-      created_at timestamptz, held boolean)
+      created_at timestamptz, held boolean, class text)
     on conflict (path) do update
     set message_id = excluded.message_id, idempotency_key = excluded.idempotency_key, agent_id = excluded.agent_id,
         agent_version = excluded.agent_version, canary = excluded.canary, attempts = excluded.attempts, sha256 = excluded.sha256,
         bytes = excluded.bytes, content_type = excluded.content_type, created_at = excluded.created_at,
-        held = excluded.held`;
+        held = excluded.held, sandbox_class = excluded.sandbox_class`;
 }
 
 /** Lets go of what a person had to approve first: whoever may read the trace may read it from now on. */
@@ -108,7 +109,7 @@ export async function artifactIndex(sql: Sql, { tenant, traceId, before, held, l
   return sql<ArtifactMeta[]>`
     select schema, path, trace_id, tenant, intent, message_id, idempotency_key, agent_id, agent_version, canary,
            attempts, to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
-           sha256, bytes::float8 as bytes, content_type
+           sha256, bytes::float8 as bytes, content_type, sandbox_class as class
     from artifacts
     where (${tenant}::text is null or tenant = ${tenant})
       and (${traceId}::uuid is null or trace_id = ${traceId}) and (${held} or not held)

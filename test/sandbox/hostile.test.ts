@@ -31,6 +31,15 @@ describe.skipIf(!able).each(rounds)(`hostile programs in the $class class${notRu
 
   const promised = hostile.filter((one) => Array.isArray(expected(one, name)));
 
+  test("a box that is full of processes takes none from its neighbour", async () => {
+    const full = "i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); done; wait";
+    const run = () => door.run({ argv: ["sh", "-c", full], files: {}, limits: { process: { pids: 48 } }, collect: [] });
+
+    const answers = await Promise.all([run(), run()]);
+
+    for (const answer of answers) expect(answer).toMatchObject({ reason: null, code: 0, stderr: "" });
+  });
+
   test.each(promised.map((one) => [one.program, one] as const))("%s is contained", async (_, one) => {
     const answer = await door.run(runOf(one, "bench/hostile/programs", host.facts));
 

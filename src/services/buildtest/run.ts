@@ -45,7 +45,7 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     if (result.reason !== null && !written) throw violationOf(result);
     refuseMissingRunner(result);
     const reported = reportOf(result, plan, { round: written?.metrics.round ?? 1, sandboxMs });
-    for (const file of filesOf(reported, result, written !== null)) await tools.keep(file);
+    for (const file of filesOf(reported, result, written !== null)) await tools.keep({ ...file, class: result.class });
     if (!written || !edited) return answerWith(reported, null);
     const outcome = judge(message, reported, { work, written });
     return outcome.answer && message.assignment?.approval?.patch

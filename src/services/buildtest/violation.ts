@@ -53,7 +53,7 @@ export async function passOn(message: Message, failure: Failure, tools: Tools): 
 /** One file for whoever asked, and one event for whoever counts. */
 async function leave(error: SandboxError, { keep, record }: Pick<Tools, "keep" | "record">): Promise<void> {
   const { reason, also, limit, observed, class: name } = error;
-  await keep(jsonArtifact("sandbox", "error.json", "sandbox.error/1", error));
+  await keep({ ...jsonArtifact("sandbox", "error.json", "sandbox.error/1", error), class: name });
   record("sandbox_error", { reason, also, limit, observed, class: name });
 }
 

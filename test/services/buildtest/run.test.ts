@@ -143,11 +143,12 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
   });
 
   test("a broken limit is a failure with error.json, tried as often as the limits say", async () => {
-    const flood = work({}, { language: "shell", test: "while :; do echo flood; done" });
+    const limits = { size: { stdout_bytes: 200_000 } };
+    const flood = work({}, { language: "shell", test: "while :; do echo flood; done", limits });
 
     await expect(build(flood, null, { attempts: 2, intent: "code.buildtest" })).rejects.toMatchObject({
       code: "sandbox_violation",
-      details: { reason: "output", limit: 4_194_304, max_attempts: 2 },
+      details: { reason: "output", limit: 200_000, max_attempts: 2 },
     });
     expect(names()).toEqual(["sandbox/error.json"]);
     const error = SandboxError.parse(JSON.parse(kept("sandbox/error.json")));
@@ -155,7 +156,8 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
     expect(error.at).toBe(world.now.toISOString());
     expect(error.stdout_tail).toMatch(/^(o?o?d?\n)?(flood\n)+f?l?o?o?d?$/);
     expect(error.stdout_tail.length).toBe(4096);
-    expect(world.recorded).toMatchObject([{ kind: "sandbox_error", data: { reason: "output", limit: 4_194_304 } }]);
+    expect(world.kept.map((file) => file.class)).toEqual([error.class]);
+    expect(world.recorded).toMatchObject([{ kind: "sandbox_error", data: { reason: "output", limit: 200_000 } }]);
   });
 
   test("a request may lower the limits of its run, and never raise them", async () => {
