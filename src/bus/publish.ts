@@ -47,20 +47,53 @@ export async function publish(sql: Database, request: Request): Promise<Publishe
  */
 export async function publishAll(sql: Database, requests: Request[]): Promise<(Published | Failure)[]> {
   const roots = await rootsOf(sql, requests);
-  let stored: Stored[];
+  const others = underWay.get(sql) ?? 0;
+  const tells = others === 0 && requests.length === 1;
+  underWay.set(sql, others + 1);
+  const stored = await (tells ? insert(sql, requests, { roots, tells }) : insertAll(sql, requests, roots)).finally(() =>
+    underWay.set(sql, (underWay.get(sql) ?? 1) - 1),
+  );
+  const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
+  if (fresh.size > 0 && !tells)
+    await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
+  return Promise.all(
+    roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))),
+  );
+}
+
+/** How many are publishing in this process just now. */
+const underWay = new WeakMap<Database, number>();
+
+/** From so many on, they are stored in two statements side by side. */
+const splitFrom = 200;
+
+async function insertAll(sql: Database, requests: Request[], roots: Root[]): Promise<Stored[]> {
+  const keys = new Set(
+    roots.map(({ tenant, service, role, idempotencyKey }) => `${tenant}/${service}.${role}/${idempotencyKey}`),
+  );
+  // Two statements with one key would wait for each other.
+  if (requests.length < splitFrom || keys.size < roots.length) return insert(sql, requests, { roots, tells: false });
+  const half = Math.ceil(requests.length / 2);
+  const [first, second] = await Promise.all([
+    insert(sql, requests.slice(0, half), { roots: roots.slice(0, half), tells: false }),
+    insert(sql, requests.slice(half), { roots: roots.slice(half), tells: false }),
+  ]);
+  return [...first, ...second.map((stored) => ({ ...stored, n: stored.n + half }))];
+}
+
+async function insert(
+  sql: Database,
+  requests: Request[],
+  { roots, tells }: { roots: Root[]; tells: boolean },
+): Promise<Stored[]> {
   try {
-    stored = await insertRoots(sql, roots);
+    return await insertRoots(sql, roots, tells);
   } catch (error) {
     // The number of shards may have become smaller since we looked.
     if (!(error instanceof Failure) || error.code !== "unknown_role") throw error;
     forgetRoles(sql);
-    stored = await insertRoots(sql, await rootsOf(sql, requests));
+    return insertRoots(sql, await rootsOf(sql, requests), tells);
   }
-  const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
-  if (fresh.size > 0) await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
-  return Promise.all(
-    roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))),
-  );
 }
 
 async function known(sql: Database, root: Root): Promise<Published | Failure> {

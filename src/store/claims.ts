@@ -136,8 +136,8 @@ export const claimed = part`
           select json_build_object('token', null, 'seen', (select sum(n) from next)) where not exists (select from leased)) l`;
 
 /** On lanes of others two workers may meet: each takes what the other has not. On its own a worker need not ask. */
-const lockedPlaces = part`
-        select b.ctid from bus_ready b where b.ctid = any (array(select place from next)) for update skip locked`;
+const unclaimed = part`(
+        select n.place, n.n from next n join bus_ready r on r.ctid = n.place for update of r skip locked)`;
 
 /**
  * From what is asked for to one lease of all that is taken. Rows of higher priority go first; within one, the first row
@@ -169,14 +169,11 @@ export function claiming({ asked, limit, own, worker, leaseMs }: Wanted): Part {
       ) each
       where n > 0
     ),
-    gone as (
-      delete from bus_ready b
-      where b.ctid = any (array(${own ? part`select place from next` : lockedPlaces}))
-      returning b.ctid as place, b.lane, b.priority, b.tenant, b.seq, b.message_ids, b.attempts
-    ),
     cut as materialized (
-      select g.lane, g.priority, g.tenant, g.seq, g.attempts, n, g.message_ids[1:n] as ids, g.message_ids[n + 1:] as rest
-      from gone g join next using (place)
+      delete from bus_ready b using ${own ? part`next` : unclaimed} n
+      where b.ctid = n.place
+      returning b.lane, b.priority, b.tenant, b.seq, b.attempts, n.n,
+                b.message_ids[1:n.n] as ids, b.message_ids[n.n + 1:] as rest
     ),
     put_back as (
       insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)

@@ -24,6 +24,7 @@ const settings = {
   wal_level: "replica",
   io_method: "sync", // no I/O worker processes
   jit: "off",
+  random_page_cost: "1.1", // there is no disk left whose head must move
   max_parallel_workers_per_gather: "0", // every statement of ours is short; starting helpers takes longer
   log_min_messages: "warning",
 };

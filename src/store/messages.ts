@@ -42,9 +42,11 @@ export type Stored = { n: number; id: string; lane: number }; // n: the place in
 
 /**
  * Stores first messages, each with its trace and its key. What is missing in the answer was published before. Keys are
- * mostly new, and then a plain insert is the cheapest; when one is not, all is done again and it is looked at.
+ * mostly new, and then a plain insert is the cheapest; when one is not, all is done again and it is looked at. With `tell`,
+ * the wake-up goes out with the commit: sooner than after it, but one transaction at a time, so only for one who is alone.
  */
-export async function insertRoots(sql: Sql, roots: Root[]): Promise<Stored[]> {
+export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promise<Stored[]> {
+  const answered = tell ? tellingStored : storedRows;
   if (!roots.some(({ claimsTrace }) => claimsTrace)) {
     try {
       return await sql<Stored[]>`
@@ -53,17 +55,27 @@ export async function insertRoots(sql: Sql, roots: Root[]): Promise<Stored[]> {
           insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
           select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at from wanted w
         ),
-        ${allowedOf(part`true`)}, ${storing}
-        select n, id, lane from allowed order by n`;
+        ${allowedOf(part`true`)}, ${storing} ${answered}`;
     } catch (error) {
       const { code, table } = pgError(error);
-      if (code !== "23505" || table !== "bus_keys") refused(error);
+      const met = code === "40P01"; // somebody publishes the same keys in another order
+      if (!met && (code !== "23505" || table !== "bus_keys")) refused(error);
     }
   }
-  return insertUnlessKnown(sql, roots);
+  return insertUnlessKnown(sql, roots, answered);
 }
 
-async function insertUnlessKnown(sql: Sql, roots: Root[]): Promise<Stored[]> {
+const storedRows = part`select n, id, lane from allowed order by n`;
+
+const tellingStored = part`, told as materialized (
+      select pg_notify('bus_wake', json_build_object(
+        'roles', json_build_array(service || '.' || role), 'traces', '[]'::json,
+        'flows', json_build_array(json_build_object('lane', lane, 'priority', priority, 'tenant', tenant)))::text)
+      from allowed where due_at is null
+    )
+    select n, id, lane from allowed where (select count(*) from told) >= 0 order by n`;
+
+async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promise<Stored[]> {
   return sql<Stored[]>`
     with ${wantedOf(roots)},
     named as (
@@ -84,8 +96,7 @@ async function insertUnlessKnown(sql: Sql, roots: Root[]): Promise<Stored[]> {
       where bus_keys.expires_at <= bus_now()
       returning message_id
     ),
-    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing}
-    select n, id, lane from allowed order by n`.catch(refused);
+    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`.catch(refused);
 }
 
 /** Stores messages that follow from others, in the transaction that settles those. */
