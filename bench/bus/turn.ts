@@ -32,9 +32,6 @@ type Values = Partial<Record<Metric, number>>;
 /** How long nothing may move before a measurement is given up, in milliseconds. */
 const stuckMs = 60_000;
 
-/** Batches that each worker works off before anything is measured. */
-const warmTurns = 40;
-
 /** The text of every message: with its number about 100 bytes, as an address and a few words are. */
 const text = "a message of the size that most messages have, which is the size of an address and a few words";
 
@@ -97,11 +94,12 @@ function take(numbers: Generator<Body, never>, count: number): Body[] {
   return Array.from({ length: count }, () => numbers.next().value);
 }
 
-/** Some thousand messages through every door, so that code is compiled, connections are open and statements are planned. */
-async function warmUp({ processes, extent, signal }: Turn, { client, hands, numbers }: At): Promise<void> {
-  const warm = Math.min(extent.batch, extent.messages);
-  for (let turn = 0; turn < warmTurns * processes; turn += 1) {
-    await client.batch(take(numbers, warm));
+/** Twice what is measured, so that code is compiled, connections are open and statements are planned. */
+async function warmUp({ extent, signal }: Turn, { client, hands, numbers }: At): Promise<void> {
+  for (let turn = 0; turn < 2; turn += 1) {
+    for (let left = extent.messages; left > 0; left -= extent.batch) {
+      await client.batch(take(numbers, Math.min(left, extent.batch)));
+    }
     for (const body of take(numbers, 5)) await client.single(body);
     await settled(hands.begun(), { client, hands, signal });
   }
