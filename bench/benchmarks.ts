@@ -6,7 +6,7 @@ export const benchmarks: Benchmark[] = [
     name: "bus",
     about: "our bus beside graphile-worker and pg-boss on one Postgres",
     options: [
-      { flags: "--messages <n>", about: "of a drain", fallback: "20000" },
+      { flags: "--messages <n>", about: "of a drain", fallback: "60000" },
       {
         flags: "--rounds <n>",
         about: "of which the median is taken; 3 at least for numbers to be believed",

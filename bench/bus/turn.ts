@@ -94,15 +94,13 @@ function take(numbers: Generator<Body, never>, count: number): Body[] {
   return Array.from({ length: count }, () => numbers.next().value);
 }
 
-/** Twice what is measured, so that code is compiled, connections are open and statements are planned. */
+/** As much as is measured, so that code is compiled, connections are open and statements are planned. */
 async function warmUp({ extent, signal }: Turn, { client, hands, numbers }: At): Promise<void> {
-  for (let turn = 0; turn < 2; turn += 1) {
-    for (let left = extent.messages; left > 0; left -= extent.batch) {
-      await client.batch(take(numbers, Math.min(left, extent.batch)));
-    }
-    for (const body of take(numbers, 5)) await client.single(body);
-    await settled(hands.begun(), { client, hands, signal });
+  for (let left = extent.messages; left > 0; left -= extent.batch) {
+    await client.batch(take(numbers, Math.min(left, extent.batch)));
   }
+  for (const body of take(numbers, 5)) await client.single(body);
+  await settled(hands.begun(), { client, hands, signal });
 }
 
 async function enqueueBatches(client: Client, numbers: Generator<Body, never>, extent: Extent): Promise<number> {
