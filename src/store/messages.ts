@@ -58,12 +58,20 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
         ${allowedOf(part`true`)}, ${storing} ${answered}`;
     } catch (error) {
       const { code, table } = pgError(error);
-      const met = code === "40P01"; // somebody publishes the same keys in another order
-      if (!met && (code !== "23505" || table !== "bus_keys")) refused(error);
+      if (code !== deadlock && (code !== "23505" || table !== "bus_keys")) refused(error);
     }
   }
-  return insertUnlessKnown(sql, roots, answered);
+  for (let turn = 1; ; turn += 1) {
+    try {
+      return await insertUnlessKnown(sql, roots, answered);
+    } catch (error) {
+      if (pgError(error).code !== deadlock || turn === 5) refused(error);
+    }
+  }
 }
+
+/** Somebody publishes the same keys in another order; one of the two was sent away, and comes again. */
+const deadlock = "40P01";
 
 const storedRows = part`select n, id, lane from allowed order by n`;
 
@@ -87,16 +95,17 @@ async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promi
     ),
     keyed as (
       insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
-      select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at
+      select distinct on (w.key_scope, w.key) w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at
       from wanted w
       where not w.claims_trace or w.id in (select message_id from named)
+      order by w.key_scope, w.key, w.id
       on conflict (scope, key) do update
       set message_id = excluded.message_id, trace_id = excluded.trace_id, request_hash = excluded.request_hash,
           expires_at = excluded.expires_at
       where bus_keys.expires_at <= bus_now()
       returning message_id
     ),
-    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`.catch(refused);
+    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`;
 }
 
 /** Stores messages that follow from others, in the transaction that settles those. */

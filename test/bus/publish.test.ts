@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { publish } from "../../src/bus/publish.ts";
+import { type Published, publish, publishAll } from "../../src/bus/publish.ts";
+import { Failure } from "../../src/contracts/failure.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 describe("publishing", () => {
@@ -28,6 +29,36 @@ describe("publishing", () => {
     expect(all.filter(({ fresh }) => fresh)).toHaveLength(1);
     const [count] = await world.sql`select count(*)::int as n from bus_messages where idempotency_key = 'twice'`;
     expect(count).toEqual({ n: 1 });
+  });
+
+  test("a large list is stored once each, whatever of it was there and whatever comes twice", async () => {
+    const request = (n: number) => ({
+      to: "chat.ask",
+      tenant: "local",
+      intent: "chat" as const,
+      payload: { n },
+      traceId: randomUUID(),
+      idempotencyKey: `large-${n}`,
+      traceparent: null,
+    });
+    const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => request(from + n));
+    await publishAll(world.sql, numbers(0, 10));
+
+    const known = await publishAll(world.sql, numbers(0, 500));
+    const twice = await publishAll(world.sql, [...numbers(500, 800), ...numbers(500, 800).reverse()]);
+    const crossing = await Promise.all([
+      publishAll(world.sql, numbers(800, 1200)),
+      publishAll(world.sql, numbers(800, 1200).reverse()),
+    ]);
+
+    const fresh = (all: (Published | Failure)[]) => all.filter((one) => !(one instanceof Failure) && one.fresh).length;
+    expect([fresh(known), fresh(twice), fresh(crossing.flat())]).toEqual([490, 300, 400]);
+    const [stored] = await world.sql`
+      select count(*)::int as messages, count(distinct trace_id)::int as traces,
+             (select count(*)::int from bus_queue q join bus_messages m on m.id = q.message_id
+              where m.idempotency_key like 'large-%') as waiting
+      from bus_messages where idempotency_key like 'large-%'`;
+    expect(stored).toEqual({ messages: 1200, traces: 1200, waiting: 1200 });
   });
 
   test("another request under a used key is refused and changes nothing", async () => {
