@@ -40,29 +40,31 @@ export const canary: Part = {
     const wrongly = shareOf(equal, ({ paused }) => paused !== null);
     return {
       numbers: {
-        seeds,
-        plan,
-        much_worse: { rates: [0.58, 0.82], paused_after: { p50, p95 }, paused: shareOf(much, wasPaused) },
-        worse_by_the_margin: {
-          rates: [0.77, 0.82],
-          paused: shareOf(little, wasPaused),
-          called_not_worse: shareOf(
-            little,
-            ({ notWorse, paused }) => notWorse !== null && notWorse < (paused ?? Number.POSITIVE_INFINITY),
-          ),
-        },
-        equal: {
-          rates: [0.82, 0.82],
-          calls: 2000,
-          paused_wrongly: wrongly,
-          called_not_worse: shareOf(equal, ({ notWorse }) => notWorse !== null),
-          called_after: {
-            p50: rounded(
-              percentile(
-                equal.flatMap(({ notWorse }) => notWorse ?? []),
-                50,
-              ),
+        canary: {
+          seeds,
+          plan,
+          much_worse: { rates: [0.58, 0.82], paused_after: { p50, p95 }, paused: shareOf(much, wasPaused) },
+          worse_by_the_margin: {
+            rates: [0.77, 0.82],
+            paused: shareOf(little, wasPaused),
+            called_not_worse: shareOf(
+              little,
+              ({ notWorse, paused }) => notWorse !== null && notWorse < (paused ?? Number.POSITIVE_INFINITY),
             ),
+          },
+          equal: {
+            rates: [0.82, 0.82],
+            calls: 2000,
+            paused_wrongly: wrongly,
+            called_not_worse: shareOf(equal, ({ notWorse }) => notWorse !== null),
+            called_after: {
+              p50: rounded(
+                percentile(
+                  equal.flatMap(({ notWorse }) => notWorse ?? []),
+                  50,
+                ),
+              ),
+            },
           },
         },
       },

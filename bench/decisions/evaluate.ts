@@ -4,10 +4,12 @@ import { type Goal, goalRows } from "../goals.ts";
 import { machine } from "../machine.ts";
 import { whole } from "../numbers.ts";
 import { canary } from "./canary.ts";
+import { drift } from "./drift.ts";
 import type { Part, Setting } from "./part.ts";
+import { solving } from "./solving.ts";
 import { timing } from "./timing.ts";
 
-const parts: Part[] = [canary, timing];
+const parts: Part[] = [solving, canary, drift, timing];
 
 /** Judges the orchestrator's decisions, part by part. What cannot run says why, under `not_run`. */
 export async function measure({ option, progress, signal }: Bench): Promise<Findings> {
@@ -24,7 +26,7 @@ export async function measure({ option, progress, signal }: Bench): Promise<Find
     progress(`${part.name} …`);
     await part.judge(setting).then(
       (found) => {
-        numbers[part.name] = found.numbers;
+        Object.assign(numbers, found.numbers);
         goals.push(...found.goals);
       },
       (error) => {
