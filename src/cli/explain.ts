@@ -37,7 +37,7 @@ function instead({ decision: { fallback } }: DecisionView): string[] {
   if (!fallback) return [];
   const { failed, failure, of } = fallback;
   return [
-    `${paint("red", "instead")} of ${nameOf(failed)} (decision ${of}), which failed for good: ${failure.code}, ${failure.message}`,
+    `${paint("red", "instead")} of ${nameOf(failed)} (decision ${of}), which failed for good: ${failure.code}, ${failure.message.split("\n")[0]}`,
   ];
 }
 

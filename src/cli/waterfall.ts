@@ -99,16 +99,17 @@ function intent({ details }: EventView): string[] {
   return ["", `${paint("bold", "why")} ${String(details.intent)}: ${String(details.because)}`];
 }
 
-/** The decision in words: who won, and what spoke for and against everybody. */
+/** The decision in words: who won, with which score against which, and why the others could not. */
 function why({ details }: EventView): string[] {
   const candidates = Array.isArray(details.candidates) ? details.candidates : [];
   return [
     "",
     `${paint("bold", "why")} ${String(details.because)}`,
     ...candidates.map(
-      ({ agent_id, agent_version, score, reasons }) =>
-        `    ${agent_id} ${agent_version}  ${Number(score).toFixed(2)}  ${[reasons].flat().join("; ")}`,
+      ({ agent_id, agent_version, score, excluded }) =>
+        `    ${agent_id} ${agent_version}  ${typeof excluded === "string" ? excluded : Number(score).toFixed(2)}`,
     ),
+    paint("dim", "    every term of it: dagent explain, with the id above"),
   ];
 }
 

@@ -61,8 +61,11 @@ const answer: TraceAnswer = {
   events: [
     event("orchestrate_acked", "1", 1),
     event("orchestrate_decision", "1", 9, {
-      because: "builder 1: the only able one of 1 considered",
-      candidates: [{ agent_id: "builder", agent_version: "1", score: 0.5, reasons: ["+0.30 idle 1.00"] }],
+      because: "builder 1: the only able one of 2 considered",
+      candidates: [
+        { agent_id: "builder", agent_version: "1", score: 0.5, excluded: null },
+        { agent_id: "asleep", agent_version: "2", score: 0.9, excluded: "it has been silent for 60 s" },
+      ],
     }),
     event("orchestrate_done", "1", 10),
     event("buildtest_acked", "2", 50),
@@ -75,8 +78,8 @@ test("a waterfall shows who waited, who worked, who won and how it ended", () =>
 
   expect(text).toMatch(/orchestrator\.decide +█+ +9 ms +done/);
   expect(text).toMatch(/buildtest\.run +·+█+ +50 ms +done +2 attempts/);
-  expect(text).toContain("why builder 1: the only able one of 1 considered");
-  expect(text).toContain("builder 1  0.50  +0.30 idle 1.00");
+  expect(text).toContain("why builder 1: the only able one of 2 considered");
+  expect(text).toMatch(/ {4}builder 1 {2}0\.50\n {4}asleep 2 {2}it has been silent for 60 s\n.*dagent explain/);
   expect(text).toContain("2 tests passed");
 });
 
