@@ -9,7 +9,7 @@ export const evaluations: Benchmark[] = [
     options: [
       { flags: "--data <folder>", about: "of recorded agents", fallback: "../shared/data" },
       { flags: "--seeds <n>", about: "of each simulation", fallback: "1000" },
-      { flags: "--only <parts>", about: "of solving, canary, drift, score; with commas" },
+      { flags: "--only <parts>", about: "of bus, solving, canary, off_policy, drift, score; with commas" },
     ],
     load: () => import("./decisions/evaluate.ts"),
   },

@@ -5,11 +5,13 @@ import { machine } from "../machine.ts";
 import { whole } from "../numbers.ts";
 import { canary } from "./canary.ts";
 import { drift } from "./drift.ts";
+import { others } from "./others.ts";
+import { overBus } from "./overbus.ts";
 import type { Part, Setting } from "./part.ts";
 import { solving } from "./solving.ts";
 import { timing } from "./timing.ts";
 
-const parts: Part[] = [solving, canary, drift, timing];
+const parts: Part[] = [overBus, solving, canary, others, drift, timing];
 
 /** Judges the orchestrator's decisions, part by part. What cannot run says why, under `not_run`. */
 export async function measure({ option, progress, signal }: Bench): Promise<Findings> {

@@ -15,22 +15,82 @@ export type Estimate = {
   effective_calls: number; // how many decisions of the log speak for the other policy
 };
 
-/** The success rate of another policy from a log of decisions: inverse propensity, self-normalised. Null without a log. */
+/**
+ * The success rate of another policy from a log of decisions: inverse propensity, self-normalised. Null when nothing in
+ * the log speaks for it. The interval is that of a ratio of means (Owen 2013, Monte Carlo theory, 9.2).
+ */
 export function inversePropensity(log: Logged[]): Estimate | null {
   const weights = log.map(weightOf);
-  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  const whole = sumOf(weights);
   if (whole === 0) return null;
-  const value = log.reduce((sum, { good }, n) => sum + (good ? (weights[n] ?? 0) : 0), 0) / whole;
-  const effective = whole ** 2 / weights.reduce((sum, weight) => sum + weight ** 2, 0);
-  const half = 1.96 * Math.sqrt((value * (1 - value)) / effective);
-  return { value, low: Math.max(0, value - half), high: Math.min(1, value + half), effective_calls: effective };
+  const value = sumOf(log.map(({ good }, n) => (good ? (weights[n] ?? 0) : 0))) / whole;
+  // One success and one failure more than were seen: a rate of nothing but successes is not certain.
+  const guess = (value * whole + 1) / (whole + 2);
+  const spread = sumOf(log.map(({ good }, n) => ((weights[n] ?? 0) * ((good ? 1 : 0) - guess)) ** 2));
+  return around(value, Math.sqrt(spread) / whole, weights);
 }
 
-/** The same, doubly robust: what the log says of each arm is the first guess, and inverse propensity corrects it. */
+/**
+ * The same, doubly robust (Dudík, Langford & Li 2011): the success rate of each arm in each context, as the log shows it,
+ * is the first guess of what the other policy would reach, and inverse propensity corrects its errors. The guess for a
+ * decision leaves out how that one ended. Null when nothing in the log speaks for the policy.
+ */
 export function doublyRobust(log: Logged[]): Estimate | null {
-  return inversePropensity(log);
+  const weights = log.map(weightOf);
+  if (log.length === 0 || sumOf(weights) === 0) return null;
+  const rates = ratesOf(log);
+  const values = log.map((one, n) => {
+    const { arm, context, good, target } = one;
+    const guessed = sumOf(target.map((each) => each.probability * rates.of(each.arm, context, one)));
+    return guessed + (weights[n] ?? 0) * ((good ? 1 : 0) - rates.of(arm, context, one));
+  });
+  const value = sumOf(values) / values.length;
+  const variance = sumOf(values.map((each) => (each - value) ** 2)) / Math.max(1, values.length - 1);
+  return around(value, Math.sqrt(variance / values.length), weights);
+}
+
+/** How often each arm did well in each context; the fewer calls, the closer to how often it did anywhere. */
+function ratesOf(log: Logged[]) {
+  const counts = new Map<string, { good: number; calls: number }>();
+  for (const { arm, context, good } of log) {
+    for (const key of [`${arm}\n${context}`, arm, ""]) {
+      const known = counts.get(key) ?? { good: 0, calls: 0 };
+      counts.set(key, { good: known.good + (good ? 1 : 0), calls: known.calls + 1 });
+    }
+  }
+  const rate = (key: string, before: number, without: { good: boolean } | null): number => {
+    const { good, calls } = counts.get(key) ?? { good: 0, calls: 0 };
+    const left = without ? { good: good - (without.good ? 1 : 0), calls: calls - 1 } : { good, calls };
+    return (left.good + prior * before) / (left.calls + prior);
+  };
+  return {
+    of(arm: string, context: string, asking: Logged): number {
+      const own = asking.arm === arm ? asking : null;
+      const anywhere = rate(arm, rate("", 0.5, asking), own);
+      return rate(`${arm}\n${context}`, anywhere, own?.context === context ? own : null);
+    },
+  };
+}
+
+const prior = 2; // calls that the coarser rate counts for
+
+/** An estimate with its interval, which never leaves what a rate can be. */
+function around(value: number, error: number, weights: number[]): Estimate {
+  const inside = Math.min(1, Math.max(0, value));
+  const half = 1.96 * error;
+  const effective = sumOf(weights) ** 2 / sumOf(weights.map((weight) => weight ** 2));
+  return {
+    value: inside,
+    low: Math.max(0, value - half),
+    high: Math.min(1, value + half),
+    effective_calls: effective,
+  };
 }
 
 function weightOf({ arm, propensity, target }: Logged): number {
   return (target.find((one) => one.arm === arm)?.probability ?? 0) / propensity;
+}
+
+function sumOf(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
