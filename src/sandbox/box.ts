@@ -15,6 +15,7 @@ export type Box = {
   pid: number; // of its first process, as this host counts; gone once `ended`
   outside: number; // of the process that waits outside for its end
   work: string; // its work folder as this host reaches it, also after its end, until `close`
+  folders: string[]; // all that its programs may write to, in the same way
   control: Writable; // what the shell is to do, in its language
   report: Readable; // what the shell says about it
   stdout: Readable;
@@ -59,7 +60,11 @@ export async function openBox(plan: BoxPlan): Promise<Box> {
     ]);
     const pid = about["child-pid"];
     if (typeof pid !== "number") throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
-    const work = openSync(`/proc/${pid}/root/work`, constants.O_RDONLY | constants.O_DIRECTORY);
+    const opened = ["work", "tmp", "dev/shm", "box"].map((path) =>
+      openSync(`/proc/${pid}/root/${path}`, constants.O_RDONLY | constants.O_DIRECTORY),
+    );
+    const folders = opened.map((file) => `/proc/self/fd/${file}`);
+    const [work = ""] = folders;
     const network = openNetwork(pid);
     streams.stderr.off("data", keepWords).pause();
     const attempts = () => network.reduce((sum, file) => sum + attemptsIn(textOf(file)), 0);
@@ -67,17 +72,18 @@ export async function openBox(plan: BoxPlan): Promise<Box> {
     return {
       pid,
       outside: child.pid ?? pid,
-      work: `/proc/self/fd/${work}`,
+      work,
+      folders,
       ...streams,
       ended: end,
       isEnded: () => ended,
-      disk: () => diskUse(`/proc/self/fd/${work}`),
+      disk: () => diskUse(work),
       networkAttempts: () => attempts() - before,
       kill() {
         if (!ended) kill(pid); // the kernel ends all others with it; bwrap outside goes when the last is gone
       },
       close() {
-        for (const file of [work, ...network]) closeSync(file);
+        for (const file of [...opened, ...network]) closeSync(file);
       },
     };
   } catch (thrown) {

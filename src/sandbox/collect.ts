@@ -103,11 +103,11 @@ function statOf(path: string): Stats | null {
 }
 
 /**
- * Whether a file in the work folder is as large as a file may be: a program that ignores SIGXFSZ (python does) goes on and
+ * Whether a file in one of these folders is as large as a file may be: a program that ignores SIGXFSZ (python does) goes on and
  * fails by itself, and this tells why. Looks at no more than 2,000 names.
  */
-export async function hasFullFile(work: string, { size }: Limits): Promise<boolean> {
-  const folders = [work];
+export async function hasFullFile(places: string[], { size }: Limits): Promise<boolean> {
+  const folders = [...places];
   let looked = 0;
   for (let folder = folders.shift(); folder !== undefined && looked < 2000; folder = folders.shift()) {
     for (const name of await namesIn(folder).catch(() => [])) {

@@ -73,7 +73,7 @@ async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) =>
     const { steps, broken } = await runSteps(berth, { limits, wish, out });
     signal.throwIfAborted();
     const red = steps.some(({ code }) => code !== 0);
-    if (red && broken.length === 0 && (await hasFullFile(box.work, limits))) broken.push(tooLarge(limits));
+    if (red && broken.length === 0 && (await hasFullFile(box.folders, limits))) broken.push(tooLarge(limits));
     const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
     if (over) broken.push({ reason: "artifact", ...over });
     const attempts = box.networkAttempts() + out.refused();
