@@ -57,7 +57,7 @@ async function thousand(): Promise<DecisionInputs> {
       ],
     };
   });
-  return {
+  const inputs: DecisionInputs = {
     at,
     role: "executor.execute",
     tenant: "local",
@@ -71,4 +71,5 @@ async function thousand(): Promise<DecisionInputs> {
     rule: policy.default,
     agents,
   };
+  return JSON.parse(JSON.stringify(inputs)); // as rows of the database come: objects of one shape
 }
