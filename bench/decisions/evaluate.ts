@@ -21,7 +21,7 @@ export async function measure({ option, progress, signal }: Bench): Promise<Find
     progress,
     signal,
   };
-  const numbers: Record<string, unknown> = {};
+  const numbers: Record<string, unknown> = { solved: null, first_pass_after_30: null, canary: null, off_policy: null };
   const notRun: Record<string, string> = {};
   const goals: Goal[] = [];
   for (const part of chosen(option("only"))) {
@@ -34,13 +34,19 @@ export async function measure({ option, progress, signal }: Bench): Promise<Find
       (error) => {
         if (!(error instanceof Failure && error.code === "not_found")) throw error;
         notRun[part.name] = error.message;
+        progress(`${part.name}: not run, ${error.message}`);
       },
     );
   }
   return {
     report: { machine: machine(), seeds: setting.seeds, ...numbers, not_run: notRun, goals },
-    tables: [goalRows(goals)],
+    tables: [goalRows([...goals, ...Object.keys(notRun).map(notJudged)])],
   };
+}
+
+/** A part that was not run, as a row among the goals. */
+function notJudged(part: string): Goal {
+  return { name: part, goal: "", aim: null, value: null, unit: "", met: null };
 }
 
 function chosen(only: string | undefined): Part[] {

@@ -69,7 +69,7 @@ async function thousand(): Promise<DecisionInputs> {
     tried: [],
     memory: policy.memory,
     rule: policy.default,
-    agents,
+    agents: structuredClone(agents), // made in one go, as rows are that were just read
   };
   return JSON.parse(JSON.stringify(inputs)); // as rows of the database come: objects of one shape
 }

@@ -12,7 +12,7 @@ Exit codes: 0 all were contained, 1 one was not, 69 a part could not be run (no 
 
 /** What `dagent bench …` and `dagent eval …` say besides their options. */
 export const measuredHelp =
-  "\nExit codes: 0 it was measured (the goals say whether it is enough), 1 it could not be, 2 wrong usage.";
+  "\nExit codes: 0 it was measured (the goals say whether it is enough, `not_run` what was missing), 1 it could not be, 2 wrong usage.";
 
 /** What `dagent run --help` says besides its options. */
 export const runHelp = `
