@@ -32,7 +32,7 @@ export const benchmarks: Benchmark[] = [
       { flags: "--starts <n>", about: "of each program, each way", fallback: "60" },
       { flags: "--rounds <n>", about: "of all the HumanEval programs, each way", fallback: "3" },
       { flags: "--data <folder>", about: "with code/HumanEval.jsonl.gz in it", fallback: "../shared/data" },
-      { flags: "--only <parts>", about: "of starts, humaneval, overrun; with commas" },
+      { flags: "--only <parts>", about: "of starts, humaneval, overrun, violation; with commas" },
     ],
     load: () => import("./sandbox/bench.ts"),
   },

@@ -18,7 +18,7 @@ const house: Record<string, string[]> = {
   app: ["contracts", "rules", "store", "llm", "sandbox", "client", "bus", "agents", "services", "ops", "gateway"],
   cli: ["contracts", "app", "client", "scenarios", "bench"],
   scenarios: ["contracts", "client"],
-  bench: ["contracts", "rules", "store", "sandbox", "bus", "services", "ops", "app"],
+  bench: ["contracts", "rules", "store", "sandbox", "client", "bus", "services", "ops", "app"],
 };
 
 /** What may be done in one place only: a pattern, and the places where it may stand. */

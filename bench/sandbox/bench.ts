@@ -7,8 +7,9 @@ import { measureHumanEval } from "./humaneval.ts";
 import { measureOverrun } from "./overrun.ts";
 import { openSite } from "./site.ts";
 import { measureStarts } from "./starts.ts";
+import { measureViolations } from "./violation.ts";
 
-const parts = ["starts", "humaneval", "overrun"] as const;
+const parts = ["starts", "humaneval", "overrun", "violation"] as const;
 type Part = (typeof parts)[number];
 type Found = { report: Record<string, unknown>; goals: Goal[] };
 
@@ -26,6 +27,7 @@ export async function measure({ option, progress, signal }: Bench): Promise<Find
     if (wanted.includes("starts")) found.starts = await measureStarts(starts, at);
     if (wanted.includes("humaneval")) found.humaneval = await measureHumanEval({ data, rounds }, at);
     if (wanted.includes("overrun")) found.overrun = await measureOverrun(at);
+    if (wanted.includes("violation")) found.violation = await measureViolations({ progress, signal });
     const goals = parts.flatMap((part) => found[part]?.goals ?? []);
     const { starts: began4, ...others } = found;
     const report = {
