@@ -17,6 +17,7 @@ export async function runGateway(
   const policies = await followPolicy("route_policies.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
+  const limits = await followPolicy("limits.json", { folder: config.configDir, sql, log });
   const open = (port: number) =>
     openGateway({
       sql,
@@ -29,6 +30,7 @@ export async function runGateway(
       bodyLimit: config.bodyLimit,
       orchestrator: orchestrator.current,
       approvals: approvals.current,
+      limits: limits.current,
       refusesAddress: () => null,
       log,
       now: () => new Date(),
@@ -50,6 +52,7 @@ export async function runGateway(
       policies.stop();
       orchestrator.stop();
       approvals.stop();
+      limits.stop();
       await gateway.close();
       await sql.end({ timeout: 5 });
     },

@@ -6,7 +6,7 @@ import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
-import { BusPolicy, CircuitPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { BusPolicy, CircuitPolicy, LimitsPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
@@ -16,6 +16,7 @@ const shapes = {
   "orchestrator.json": OrchestratorPolicy,
   "bus.json": BusPolicy,
   "circuit_breaker.json": CircuitPolicy,
+  "limits.json": LimitsPolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -28,6 +29,7 @@ export const policyNames: PolicyName[] = [
   "approvals.json",
   "bus.json",
   "circuit_breaker.json",
+  "limits.json",
   "orchestrator.json",
   "retry_policy.json",
   "route_policies.json",

@@ -10,7 +10,7 @@ import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowled
 import { SandboxLimits } from "../contracts/limits.ts";
 import { BusMessage } from "../contracts/message.ts";
 import { Summary } from "../contracts/metrics.ts";
-import { BusPolicy, CircuitPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import { BusPolicy, CircuitPolicy, LimitsPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
 import { SandboxError } from "../contracts/violation.ts";
 
 /** Every document that leaves the system or is edited by hand, under the name of its file in `schemas/`. */
@@ -37,6 +37,7 @@ const shapes: Record<string, z.ZodType> = {
   "config.orchestrator": OrchestratorPolicy,
   "config.bus": BusPolicy,
   "config.circuit_breaker": CircuitPolicy,
+  "config.limits": LimitsPolicy,
   "config.retry_policy": RetryPolicy,
   "config.route_policies": RoutePolicies,
   "config.sandbox_limits": SandboxLimits,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Role } from "./message.ts";
+import { Role, Tenant } from "./message.ts";
 
 /** How often, and how far apart, a message is tried. Delay before attempt n+1 = min(cap, base · factor^(n-1)). */
 export const RetryRule = z.strictObject({
@@ -73,3 +73,31 @@ export const RoutePolicies = z.strictObject({
   ),
 });
 export type RoutePolicies = z.infer<typeof RoutePolicies>;
+
+const most = z.number().int().min(1).max(1_000_000_000).nullable(); // null: no limit
+
+const RoleLimits = z.strictObject({
+  max_waiting: most, // messages on one lane, due or not; then the door answers 429
+});
+export type RoleLimits = z.infer<typeof RoleLimits>;
+
+/** New requests a second; `burst` of them may come at once. */
+export const Rate = z.strictObject({
+  per_s: z.number().min(0.001).max(1_000_000),
+  burst: z.number().int().min(1).max(1_000_000),
+});
+export type Rate = z.infer<typeof Rate>;
+
+const TenantLimits = z.strictObject({
+  max_waiting: most, // due messages of the tenant on a lane; then the door answers 429
+  rate: Rate.nullable(), // of its new requests; null: no limit
+});
+export type TenantLimits = z.infer<typeof TenantLimits>;
+
+/** `configs/limits.json`: how much may wait and come in. What a key does not say is as in the default. */
+export const LimitsPolicy = z.strictObject({
+  $schema: z.string().optional(),
+  roles: z.strictObject({ default: RoleLimits, keys: z.record(Role, RoleLimits.partial()) }),
+  tenants: z.strictObject({ default: TenantLimits, keys: z.record(Tenant, TenantLimits.partial()) }),
+});
+export type LimitsPolicy = z.infer<typeof LimitsPolicy>;

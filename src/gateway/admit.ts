@@ -3,7 +3,9 @@ import { publish } from "../bus/publish.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { Accepted } from "../contracts/http.ts";
 import { IdempotencyKey, type Intent } from "../contracts/message.ts";
+import { knownKey } from "../store/messages.ts";
 import { traceOf } from "../store/traces.ts";
+import { refuseTooMany } from "./pressure.ts";
 import type { RouteTools } from "./route.ts";
 import { sendStream, wantsStream } from "./stream.ts";
 import { traceIdIn } from "./traceparent.ts";
@@ -14,7 +16,8 @@ export type Wish = { to: string; intent: Intent; payload: unknown };
 /**
  * Stores a request on the bus and answers 202 with its trace, or, when the caller asks for server-sent events, the
  * trace as it happens. The same Idempotency-Key with the same body answers the first trace, marked
- * `idempotency-replayed`. Throws `invalid_idempotency_key`, `idempotency_conflict`, `payload_too_large`.
+ * `idempotency-replayed`. Throws `invalid_idempotency_key`, `idempotency_conflict`, `payload_too_large`,
+ * `too_many_requests`.
  */
 export async function admit(
   { request, reply }: { request: FastifyRequest; reply: FastifyReply },
@@ -43,9 +46,12 @@ export async function letIn(
   return { traceId, fresh, links };
 }
 
-async function store(request: FastifyRequest, wish: Wish, { sql, newTraceId }: RouteTools) {
+async function store(request: FastifyRequest, wish: Wish, { sql, newTraceId, limits }: RouteTools) {
   const { tenant } = request.identity;
   const key = idempotencyKeyOf(request);
+  // What was let in before is answered, however full it is now.
+  const before = key === null ? null : await knownKey(sql, { tenant, to: wish.to, key });
+  if (!before) await refuseTooMany(sql, { tenant, to: wish.to, policy: limits() });
   const header = request.headers.traceparent;
   const sent = typeof header === "string" ? traceIdIn(header) : null;
   const traceparent = sent && typeof header === "string" ? header : null;

@@ -71,13 +71,18 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   const traceId = String(reply.getHeader("x-trace-id") ?? reply.request.id);
   if (failure.code === "internal") log.error({ trace_id: traceId, err: failure.cause ?? failure }, failure.message);
   if (failure.status === 401) reply.header("www-authenticate", "Bearer");
-  if (failure.status === 429 || failure.status === 503) reply.header("retry-after", "2");
+  if (failure.status === 429 || failure.status === 503) reply.header("retry-after", String(retryAfterS(failure)));
   return reply
     .code(failure.status)
     .header("x-trace-id", traceId)
     .header("cache-control", "no-store")
     .header("content-type", problemType)
     .send(JSON.stringify(problemOf(failure, traceId)));
+}
+
+/** Whole seconds, as HTTP has them; two unless the failure says how long. */
+function retryAfterS({ details: { retry_after_ms } }: Failure): number {
+  return typeof retry_after_ms === "number" ? Math.max(1, Math.ceil(retry_after_ms / 1000)) : 2;
 }
 
 /** Where a part of a request stands, by the framework's name for it. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Accepted, Problem } from "../contracts/http.ts";
+import type { LimitsPolicy } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import type { Identity } from "./guard.ts";
 import type { Feed } from "./stream.ts";
@@ -31,6 +32,7 @@ export type RouteTools = {
   adminToken: string | null;
   orchestrator: () => OrchestratorPolicy; // as it is in force now
   approvals: () => ApprovalPolicy;
+  limits: () => LimitsPolicy;
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   now: () => Date;
   newTraceId: () => string;

@@ -5,7 +5,7 @@ import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
-import type { RoutePolicies } from "../contracts/policy.ts";
+import type { LimitsPolicy, RoutePolicies } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import { standingOf } from "../store/keys.ts";
 import { docsRoutes } from "./docs.ts";
@@ -37,6 +37,7 @@ export type GatewayOptions = {
   bodyLimit: number; // bytes
   orchestrator: () => OrchestratorPolicy; // as it is in force now
   approvals: () => ApprovalPolicy;
+  limits: () => LimitsPolicy;
   refusesAddress: (url: string) => string | null; // why no agent may be called there; null: it may
   log: Log;
   now: () => Date;

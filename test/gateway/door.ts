@@ -5,7 +5,7 @@ import type { Outcome } from "../../src/bus/handler.ts";
 import { settleDone, settleFailed } from "../../src/bus/settle.ts";
 import { Failure } from "../../src/contracts/failure.ts";
 import type { Answer } from "../../src/contracts/message.ts";
-import { RoutePolicies } from "../../src/contracts/policy.ts";
+import { LimitsPolicy, RoutePolicies } from "../../src/contracts/policy.ts";
 import { type Gateway, type GatewayOptions, openGateway } from "../../src/gateway/server.ts";
 import { nobodyIsAsked } from "../../src/rules/approval.ts";
 import { stage } from "../../src/store/artifacts.ts";
@@ -16,6 +16,9 @@ import { openWorld, type World } from "../support/world.ts";
 
 /** The policies that are shipped. */
 export const shipped = RoutePolicies.parse(JSON.parse(await readFile("configs/route_policies.json", "utf8")));
+
+/** The limits that are shipped. */
+export const shippedLimits = LimitsPolicy.parse(JSON.parse(await readFile("configs/limits.json", "utf8")));
 
 /** A world with a gateway in it. */
 export type Door = { world: World; gateway: Gateway; url: string; close(): Promise<void> };
@@ -47,6 +50,7 @@ export function gatewayOf(world: World, changes: Partial<GatewayOptions> = {}): 
     bodyLimit: 1_048_576,
     orchestrator: () => shippedPolicy,
     approvals: () => nobodyIsAsked,
+    limits: () => shippedLimits,
     refusesAddress: () => null,
     log: world.log,
     now: () => world.now,
