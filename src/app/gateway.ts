@@ -5,6 +5,7 @@ import { openGateway } from "../gateway/server.ts";
 import { connect } from "../store/database.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
+import { refuserBy } from "./outbound.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
 
@@ -18,6 +19,7 @@ export async function runGateway(
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
   const limits = await followPolicy("limits.json", { folder: config.configDir, sql, log });
+  const outbound = await followPolicy("outbound.json", { folder: config.configDir, sql, log });
   const open = (port: number) =>
     openGateway({
       sql,
@@ -31,7 +33,7 @@ export async function runGateway(
       orchestrator: orchestrator.current,
       approvals: approvals.current,
       limits: limits.current,
-      refusesAddress: () => null,
+      refusesAddress: refuserBy(outbound.current),
       log,
       now: () => new Date(),
       newTraceId: randomUUID,
@@ -50,6 +52,7 @@ export async function runGateway(
     facts: { url: gateway.url },
     async stop() {
       policies.stop();
+      outbound.stop();
       orchestrator.stop();
       approvals.stop();
       limits.stop();

@@ -6,7 +6,14 @@ import { OrchestratorPolicy } from "../contracts/choice.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
-import { BusPolicy, CircuitPolicy, LimitsPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import {
+  BusPolicy,
+  CircuitPolicy,
+  LimitsPolicy,
+  OutboundPolicy,
+  RetryPolicy,
+  RoutePolicies,
+} from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
 
@@ -17,6 +24,7 @@ const shapes = {
   "bus.json": BusPolicy,
   "circuit_breaker.json": CircuitPolicy,
   "limits.json": LimitsPolicy,
+  "outbound.json": OutboundPolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -31,6 +39,7 @@ export const policyNames: PolicyName[] = [
   "circuit_breaker.json",
   "limits.json",
   "orchestrator.json",
+  "outbound.json",
   "retry_policy.json",
   "route_policies.json",
   "sandbox_limits.json",

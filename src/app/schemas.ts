@@ -10,7 +10,14 @@ import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowled
 import { SandboxLimits } from "../contracts/limits.ts";
 import { BusMessage } from "../contracts/message.ts";
 import { Summary } from "../contracts/metrics.ts";
-import { BusPolicy, CircuitPolicy, LimitsPolicy, RetryPolicy, RoutePolicies } from "../contracts/policy.ts";
+import {
+  BusPolicy,
+  CircuitPolicy,
+  LimitsPolicy,
+  OutboundPolicy,
+  RetryPolicy,
+  RoutePolicies,
+} from "../contracts/policy.ts";
 import { SandboxError } from "../contracts/violation.ts";
 
 /** Every document that leaves the system or is edited by hand, under the name of its file in `schemas/`. */
@@ -38,6 +45,7 @@ const shapes: Record<string, z.ZodType> = {
   "config.bus": BusPolicy,
   "config.circuit_breaker": CircuitPolicy,
   "config.limits": LimitsPolicy,
+  "config.outbound": OutboundPolicy,
   "config.retry_policy": RetryPolicy,
   "config.route_policies": RoutePolicies,
   "config.sandbox_limits": SandboxLimits,

@@ -29,14 +29,29 @@ import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
 import { openSandboxHub } from "./hub.ts";
 import { agentsOf, openModels } from "./models.ts";
+import { refuserBy } from "./outbound.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
 import { keepProbing } from "./probes.ts";
 import { sweepEvery } from "./sweep.ts";
 
 /** Every role this repository plays. A new service is a line here. */
-function handlersBy(orchestrator: () => OrchestratorPolicy, approvals: () => ApprovalPolicy): AnyHandler[] {
-  return [ask, index, query, decideBy(orchestrator, approvals), answered, shadow, execute, generate, run];
+function handlersBy(
+  orchestrator: () => OrchestratorPolicy,
+  approvals: () => ApprovalPolicy,
+  refusesAddress: (url: string) => string | null,
+): AnyHandler[] {
+  return [
+    ask,
+    index,
+    query,
+    decideBy(orchestrator, approvals, refusesAddress),
+    answered,
+    shadow,
+    execute,
+    generate,
+    run,
+  ];
 }
 
 /** Starts a worker: its hub for sandboxes, its agents in the registry, and the loop that claims. */
@@ -51,7 +66,9 @@ export async function runWorker(
   const circuits = await followPolicy("circuit_breaker.json", { folder: config.configDir, sql, log });
   const orchestrator = await followPolicy("orchestrator.json", { folder: config.configDir, sql, log });
   const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
-  const handlers = handlersBy(orchestrator.current, approvals.current);
+  const outbound = await followPolicy("outbound.json", { folder: config.configDir, sql, log });
+  const refusesAddress = refuserBy(outbound.current);
+  const handlers = handlersBy(orchestrator.current, approvals.current, refusesAddress);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
   const hub = await openSandboxHub(config, { sql, log });
 
@@ -103,7 +120,7 @@ export async function runWorker(
     name: "ends",
     log,
   });
-  const probing = keepProbing({ sql, refusesAddress: () => null, log });
+  const probing = keepProbing({ sql, refusesAddress, log });
   return {
     facts: {
       worker: name,
@@ -120,6 +137,7 @@ export async function runWorker(
       circuits.stop();
       orchestrator.stop();
       approvals.stop();
+      outbound.stop();
       limits.stop();
       await hub.close();
       await sql.end({ timeout: 5 });

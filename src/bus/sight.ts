@@ -4,9 +4,15 @@ import type { Database } from "../store/database.ts";
 import { type Seen, standings } from "../store/standings.ts";
 import { addressOf } from "./roles.ts";
 
-/** Everybody registered for a role as a decision for this tenant meets them: with the circuits on their way. */
-export async function sightOf(sql: Database, { role, tenant }: { role: string; tenant: string }): Promise<Seen> {
-  const [seen, circuits] = await Promise.all([standings(sql, role), openCircuits(sql)]);
+type Looking = { role: string; tenant: string; refusesAddress: (url: string) => string | null };
+
+/**
+ * Everybody registered for a role as a decision for this tenant meets them: with the circuits on their way, and whether
+ * their address may be called.
+ */
+export async function sightOf(sql: Database, { role, tenant, refusesAddress }: Looking): Promise<Seen> {
+  const [met, circuits] = await Promise.all([standings(sql, role), openCircuits(sql)]);
+  const seen = { ...met, agents: met.agents.map((agent) => withBar(agent, refusesAddress)) };
   if (circuits.length === 0) return seen;
   const open = new Map(circuits.map((circuit) => [circuit.key, circuit]));
   const laneOf = async (to: string) => {
@@ -24,6 +30,17 @@ export async function sightOf(sql: Database, { role, tenant }: { role: string; t
     }),
   );
   return { ...seen, agents };
+}
+
+function withBar(agent: Seen["agents"][number], refusesAddress: Looking["refusesAddress"]): Seen["agents"][number] {
+  const url = urlOf(agent.reach);
+  const barred = url === null ? null : refusesAddress(url);
+  return barred === null ? agent : { ...agent, barred };
+}
+
+function urlOf(reach: Reach): string | null {
+  if (reach.kind === "builtin") return null;
+  return reach.kind === "openai" ? reach.base_url : reach.url;
 }
 
 /** The roles through which work comes to an agent. */

@@ -101,3 +101,11 @@ export const LimitsPolicy = z.strictObject({
   tenants: z.strictObject({ default: TenantLimits, keys: z.record(Tenant, TenantLimits.partial()) }),
 });
 export type LimitsPolicy = z.infer<typeof LimitsPolicy>;
+
+/** `configs/outbound.json`: where agents may listen. What a name leads to is not looked up. */
+export const OutboundPolicy = z.strictObject({
+  $schema: z.string().optional(),
+  private_addresses: z.enum(["allow", "forbid"]), // loopback, networks of one's own, the metadata of clouds, names used inside
+  except: z.array(z.string().min(1).max(253)).max(1000), // hosts that may be called although they are private
+});
+export type OutboundPolicy = z.infer<typeof OutboundPolicy>;

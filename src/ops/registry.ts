@@ -111,7 +111,7 @@ type Entry = {
 };
 
 async function enter(tx: Sql, { registrar, known, request, before, reason }: Entry): Promise<AgentRef> {
-  const stable = request.canary_of && stableOf(request.canary_of, known);
+  const stable = request.canary_of && stableOf(request.canary_of, known, request);
   if (stable && "path" in stable) throw refusal("invalid_request", [stable]);
   const agent = AgentSpec.parse({ ...request, canary_of: stable });
   const objections = [...objectionsTo(agent, known), ...addressesOf(agent, registrar)];

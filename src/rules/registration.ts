@@ -8,10 +8,11 @@ export type Named = { agent_id: string; agent_version?: string | undefined };
 
 /**
  * The stable that was named. Without a version it is the one stable version of that id; when there are several, or
- * none, that is an objection: a canary is measured against one sibling.
+ * none, that is an objection: a canary is measured against one sibling, and `itself` is none.
  */
-export function stableOf(named: Named, known: Agent[]): AgentRef | Objection {
+export function stableOf(named: Named, known: Agent[], itself?: Versioned): AgentRef | Objection {
   const { agent_id, agent_version } = named;
+  if (agent_id === itself?.id && agent_version === itself.version) return { path: "/canary_of", message: ofItself };
   const there = known.filter(({ id }) => id === agent_id);
   if (agent_version !== undefined) {
     if (there.some(({ version }) => version === agent_version)) return { agent_id, agent_version };
@@ -56,7 +57,7 @@ function againstCanary(agent: AgentSpec, others: Agent[]): Objection[] {
     return wrong;
   }
   const field = (message: string) => [{ path: "/canary_of", message }];
-  if (canary_of.agent_id === id && canary_of.agent_version === version) return field("is a canary of itself");
+  if (canary_of.agent_id === id && canary_of.agent_version === version) return field(ofItself);
   const stable = others.find((other) => isSame(other, { id: canary_of.agent_id, version: canary_of.agent_version }));
   const name = `${canary_of.agent_id} ${canary_of.agent_version}`;
   if (!stable) return field(`there is no agent ${name}`);
@@ -69,6 +70,8 @@ function againstCanary(agent: AgentSpec, others: Agent[]): Objection[] {
   if (taken + canary_pct <= 100) return [];
   return [{ path: "/canary_pct", message: `the canaries of ${name} have ${taken} % already, and all have 100 %` }];
 }
+
+const ofItself = "is a canary of itself";
 
 type Versioned = { id: string; version: string };
 

@@ -236,6 +236,11 @@ describe("/api/agents", () => {
     ["a share that is not a number", "/canary_pct", { ...canary, canary_pct: "20" }],
     ["a share of nobody's", "/canary_of", { ...canary, canary_of: null }],
     ["a canary of itself", "/canary_of", { ...canary, canary_of: { agent_id: "echo", agent_version: "2" } }],
+    [
+      "a new canary of itself",
+      "/canary_of",
+      { ...canary, version: "9", canary_of: { agent_id: "echo", agent_version: "9" } },
+    ],
     ["a canary of nobody", "/canary_of", { ...canary, canary_of: { agent_id: "nobody" } }],
     [
       "two stables for one canary, in a list",

@@ -19,7 +19,7 @@ import { type DecisionRow, decisionOf, decisionsIn, latestDecisions } from "../.
 import { problems, type Routes } from "../route.ts";
 
 /** `/api/orchestrator/*` and its summary: what was decided, why, how it ended, and what would be decided. */
-export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestrator }) => {
+export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestrator, refusesAddress }) => {
   app.route({
     method: "GET",
     url: "/api/metrics/orchestrator/summary",
@@ -50,7 +50,7 @@ export const orchestratorRoutes: Routes = (app, { sql, now, newTraceId, orchestr
         intent,
         key: key ?? newTraceId(),
       };
-      const decision = decide(asked, await sightOf(sql, { role, tenant }), orchestrator());
+      const decision = decide(asked, await sightOf(sql, { role, tenant, refusesAddress }), orchestrator());
       if (decision.chosen !== null) return { key: asked.key, would: decision, refusal: null };
       return { key: asked.key, would: null, refusal: refusalOf(asked, decision) };
     },

@@ -34,6 +34,7 @@ import type { Seen } from "../../store/standings.ts";
 export function decideBy(
   policy: () => OrchestratorPolicy,
   approvals: () => ApprovalPolicy = () => nobodyIsAsked,
+  refusesAddress: (url: string) => string | null = () => null,
 ): Handler<DecideRequest, Decided> {
   return {
     role: "orchestrator.decide",
@@ -44,7 +45,10 @@ export function decideBy(
       const { sql, record } = tools;
       const { role, work } = message.payload;
       const { tenant } = message;
-      const [before, seen] = await Promise.all([decisionBefore(sql, message.id), sightOf(sql, { role, tenant })]);
+      const [before, seen] = await Promise.all([
+        decisionBefore(sql, message.id),
+        sightOf(sql, { role, tenant, refusesAddress }),
+      ]);
       const decision = before ?? (await keepDecision(sql, draftOf(message, decideNow(message, seen, policy()))));
       record("orchestrate_decision", decision);
       const { chosen, because } = decision;
