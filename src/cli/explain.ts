@@ -19,12 +19,15 @@ export function explained(view: DecisionView): string {
     ...instead(view),
     `${paint("green", "chosen")}  ${decision.because}`,
     `${paint("bold", "ended")}   ${ending(view)}`,
-    ...(able.length > 0 ? ["", paint("dim", "who could have been chosen, best first")] : []),
-    ...able.flatMap((one) => candidate(one, { winner, chosen: one === chosen })),
+    ...(able.length > 0 ? ["", paint("dim", ableHead)] : []),
+    ...able.flatMap((one) => candidate(one, { winner, chosen: one === chosen, explored: decision.explored })),
     ...(excluded.length > 0 ? ["", paint("dim", "who could not, and why")] : []),
     ...excluded.map(({ agent_id, agent_version, excluded: why }) => `  ${nameOf({ agent_id, agent_version })}: ${why}`),
   ].join("\n");
 }
+
+const ableHead =
+  "who could have been chosen, best first; a score is the sum of its terms, a term what was found times its weight";
 
 /** Why nobody could be chosen. */
 export function nobody(candidates: Candidate[]): string {
@@ -45,18 +48,26 @@ function isChosen({ agent_id, agent_version }: Candidate, { decision: { chosen }
   return agent_id === chosen.agent_id && agent_version === chosen.agent_version;
 }
 
-function candidate(one: Candidate, { winner, chosen }: { winner: Candidate | undefined; chosen: boolean }): string[] {
+type Place = { winner: Candidate | undefined; chosen: boolean; explored: boolean };
+
+function candidate(one: Candidate, { winner, chosen, explored }: Place): string[] {
   const mark = chosen ? paint("green", "→") : " ";
   const of = one.stands_for ? ` in the place of ${nameOf(one.stands_for)}` : "";
   const canary = one.canary ? paint("yellow", ` canary${of}`) : "";
   return [
-    `${mark} ${one.score.toFixed(3)}  ${paint("bold", nameOf(one))}${canary}${chosen ? "" : behind(one, winner)}`,
+    `${mark} ${one.score.toFixed(3)}  ${paint("bold", nameOf(one))}${canary}${chosen ? "" : behind(one, winner, explored)}`,
     ...one.reasons.map((reason) => `         ${reason}`),
+    ...(one.propensity < 1 ? [paint("dim", `         its chance to be chosen was ${chanceOf(one)}`)] : []),
   ];
 }
 
+/** The best one has most of it, the others share what the policy sets aside to learn. */
+function chanceOf({ propensity }: Candidate): string {
+  return `${(100 * propensity).toFixed(1)} %`;
+}
+
 /** What spoke for the winner against this one, term by term, the largest difference first. */
-function behind(one: Candidate, winner: Candidate | undefined): string {
+function behind(one: Candidate, winner: Candidate | undefined, explored: boolean): string {
   if (!winner) return "";
   const names = [...new Set([...Object.keys(winner.terms), ...Object.keys(one.terms)])];
   const parts = names
@@ -65,7 +76,8 @@ function behind(one: Candidate, winner: Candidate | undefined): string {
     .sort((a, b) => Math.abs(b.by) - Math.abs(a.by))
     .map(({ name, by }) => `${name} ${signed(by)}`);
   const gap = one.score - winner.score;
-  if (parts.length === 0) return paint("dim", `  as good as ${nameOf(winner)}`);
+  if (parts.length === 0)
+    return paint("dim", `  as good as ${nameOf(winner)}${explored ? "" : ", which comes first by name"}`);
   return paint("dim", `  ${signed(gap)} against ${nameOf(winner)}: ${parts.join(", ")}`);
 }
 

@@ -46,7 +46,8 @@ export function doublyRobust(log: Logged[]): Estimate | null {
   });
   const value = sumOf(values) / values.length;
   const variance = sumOf(values.map((each) => (each - value) ** 2)) / Math.max(1, values.length - 1);
-  return around(value, Math.sqrt(variance / values.length), weights);
+  const least = 1.96 / (worthOf(weights) + 1.96 ** 2); // ends that are all alike are as sure as Wilson's interval says
+  return around(value, Math.max(Math.sqrt(variance / values.length), least), weights);
 }
 
 /** How often each arm did well in each context; the fewer calls, the closer to how often it did anywhere. */
@@ -78,13 +79,17 @@ const prior = 2; // calls that the coarser rate counts for
 function around(value: number, error: number, weights: number[]): Estimate {
   const inside = Math.min(1, Math.max(0, value));
   const half = 1.96 * error;
-  const effective = sumOf(weights) ** 2 / sumOf(weights.map((weight) => weight ** 2));
   return {
     value: inside,
     low: Math.max(0, value - half),
     high: Math.min(1, value + half),
-    effective_calls: effective,
+    effective_calls: worthOf(weights),
   };
+}
+
+/** As how many equal calls these weights count (Kish 1965). */
+function worthOf(weights: number[]): number {
+  return sumOf(weights) ** 2 / sumOf(weights.map((weight) => weight ** 2));
 }
 
 function weightOf({ arm, propensity, target }: Logged): number {

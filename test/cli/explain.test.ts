@@ -57,7 +57,8 @@ test("says who won, every term of it, what the others lacked and why the rest co
 test("says that two are as good, and that nothing has ended yet", () => {
   const text = explained(view([{}, { id: "twin" }]));
 
-  expect(text).toContain("twin 1  as good as steady 1");
+  expect(text).toContain("twin 1  as good as steady 1, which comes first by name");
+  expect(text).toContain("its chance to be chosen was 0.0 %");
   expect(text).toContain("ended   not yet");
 });
 

@@ -28,6 +28,21 @@ describe("what another policy would have reached", () => {
     expect(doublyRobust(log)?.value).toBeCloseTo(0.75, 9);
   });
 
+  test("is not certain because two ends were well", () => {
+    const log: Logged[] = Array.from({ length: 2 }, () => ({
+      arm: "a",
+      context: "chat",
+      propensity: 0.95,
+      good: true,
+      target: only("a"),
+    }));
+
+    for (const estimate of [inversePropensity(log), doublyRobust(log)]) {
+      expect(estimate?.value).toBeGreaterThan(0.7);
+      expect(estimate?.low).toBeLessThan(0.8);
+    }
+  });
+
   test("is unknown when nothing in the log speaks for it", () => {
     const log: Logged[] = [{ arm: "a", context: "chat", propensity: 1, good: true, target: only("b") }];
 
