@@ -15,6 +15,7 @@ type Hunk = { at: number; lines: { sign: " " | "-" | "+"; text: string }[] }; //
 type Binary = { kind: "literal" | "delta"; bytes: Uint8Array };
 
 const mostFiles = 2000;
+const mostLooks = 20_000_000; // lines compared until one hunk has its place
 const mostBytes = 33_554_432; // of one file that a binary part unpacks to
 
 /**
@@ -133,11 +134,15 @@ export function applyPatch(before: Uint8Array | null, { from, to, hunks, binary 
 /** Where these lines stand, nearest to where they should: exactly, or but for the line ends of Windows. */
 function placeOf(lines: string[], wanted: string[], { from, about }: { from: number; about: number }): number | null {
   const last = lines.length - wanted.length;
+  let looks = 0; // lines that repeat make the search quadratic
   for (const same of [(a: string, b: string) => a === b, (a: string, b: string) => bare(a) === bare(b)]) {
     for (let off = 0; off <= Math.max(about, lines.length); off += 1) {
       for (const at of off === 0 ? [about] : [about - off, about + off]) {
         if (at < from || at > last) continue;
-        if (wanted.every((line, n) => same(line, lines[at + n] ?? ""))) return at;
+        const unlike = wanted.findIndex((line, n) => !same(line, lines[at + n] ?? ""));
+        if (unlike === -1) return at;
+        looks += unlike;
+        if (looks > mostLooks) throw refusal("has a hunk of lines that repeat too often to find their place");
       }
     }
   }
@@ -216,19 +221,23 @@ function binaryOf(before: Uint8Array | null, { kind, bytes }: Binary): Uint8Arra
   const [from, to] = [size(), size()];
   if (from !== base.length || to > mostBytes) throw refusal("has a binary part for another file");
   const parts: Uint8Array[] = [];
-  while (at < bytes.length) {
-    const order = byte();
-    if (order < 0x80) {
-      parts.push(bytes.subarray(at, at + order));
-      at += order;
-      continue;
-    }
-    const [offset, length] = [few(order, 4), few(order >> 4, 3)];
-    parts.push(base.subarray(offset, offset + (length || 0x10000)));
+  let length = 0; // a byte may ask for many: what is more than was said is never put together
+  while (at < bytes.length && length <= to) {
+    const part = next(byte());
+    length += part.length;
+    parts.push(part);
   }
-  const after = Buffer.concat(parts);
-  if (after.length !== to) throw refusal("has a binary part that does not fit");
-  return after;
+  if (length !== to) throw refusal("has a binary part that does not fit");
+  return Buffer.concat(parts);
+
+  function next(order: number): Uint8Array {
+    if (order < 0x80) {
+      at += order;
+      return bytes.subarray(at - order, at);
+    }
+    const [offset, most] = [few(order, 4), few(order >> 4, 3)];
+    return base.subarray(offset, offset + (most || 0x10000));
+  }
 
   function few(flags: number, count: number): number {
     let value = 0;

@@ -104,3 +104,20 @@ test.each([
 
   expect(() => apply(before, patch)).toThrow(why);
 });
+
+test("a binary part that asks for more than it says is refused before it is put together", () => {
+  const base = new Uint8Array(65_536);
+  const sizes = [0x80, 0x80, 0x04, 0x0a]; // of 65536 bytes, to make 10
+  const bytes = Uint8Array.from([...sizes, ...Array.from({ length: 1_000_000 }, () => 0x80)]); // each copies all of it
+  const change = { from: "x", to: "x", removes: false, hunks: [], binary: { kind: "delta" as const, bytes } };
+
+  expect(() => applyPatch(base, change)).toThrow("does not fit");
+});
+
+test("a hunk that would be looked for without end is refused", () => {
+  const before = "a\n".repeat(60_000);
+  const lines = [...Array.from({ length: 30_000 }, () => " a"), "-b"];
+  const patch = git(...head, "@@ -1,30001 +1,30000 @@", ...lines);
+
+  expect(() => apply(before, patch)).toThrow("repeat too often");
+});
