@@ -19,7 +19,7 @@ const notNames = new Set(["", ".", "..", ".git", "__proto__"]);
 
 /** What a file system takes for one name: at most 255 bytes. */
 function isName(part: string): boolean {
-  return !notNames.has(part) && new TextEncoder().encode(part).length <= 255;
+  return !notNames.has(part.toLowerCase()) && new TextEncoder().encode(part).length <= 255;
 }
 
 /** The files of a project, path to text. */

@@ -34,7 +34,7 @@ export async function takeTar(
     const { path } = entry;
     if (entry.kind === "link") links.push(path);
     if (entry.kind !== "file") return leave(path, entry.kind === "link" ? "a link" : entry.why);
-    if (path.split("/").includes(".git")) return leave(path, "of git's own");
+    if (path.toLowerCase().split("/").includes(".git")) return leave(path, "of git's own");
     const checked = WorkspacePath.safeParse(path);
     if (!checked.success) throw refusal(`${JSON.stringify(path.slice(0, 200))} ${checked.error.issues[0]?.message}`);
     if (known.has(path)) throw refusal(`${path} is in it twice`);

@@ -38,7 +38,7 @@ describe("applying edits", () => {
     );
   });
 
-  test.each(["../out.js", "/etc/passwd", "a/../../b", ".git/config", "a\\b", "a\0b", "", "a//b"])(
+  test.each(["../out.js", "/etc/passwd", "a/../../b", ".git/config", "lib/.GIT/hooks/x", "a\\b", "a\0b", "", "a//b"])(
     "an edit of %j never gets so far",
     (path) => {
       expect(EditSet.safeParse({ summary: "", edits: [{ path, content: "" }] }).success).toBe(false);
