@@ -65,7 +65,10 @@ function secondsOf(at: string): number {
 function latestTurns(agents: Standing[]): Map<string, number> {
   const turns = new Map<string, number>();
   for (const { stats } of agents) {
-    for (const { intent, turn } of stats) turns.set(intent, Math.max(turn, turns.get(intent) ?? 0));
+    for (const { intent, turn } of stats) {
+      const known = turns.get(intent);
+      if (known === undefined || turn > known) turns.set(intent, turn);
+    }
   }
   return turns;
 }

@@ -67,8 +67,9 @@ function seatCanaries(judged: Judged[]): void {
 }
 
 function byRank(a: Judged, b: Judged): number {
+  const out = a.candidate.excluded !== null;
+  if (out !== (b.candidate.excluded !== null)) return out ? 1 : -1;
   return (
-    Number(a.candidate.excluded !== null) - Number(b.candidate.excluded !== null) ||
     b.seat - a.seat ||
     compare(a.candidate.agent_id, b.candidate.agent_id) ||
     compare(a.candidate.agent_version, b.candidate.agent_version)

@@ -16,7 +16,7 @@ export function turnsOf({ agents, sticky_key }: DecisionInputs, excluded: (Exclu
   if (canaries.size === 0) return { turns, draws };
   const able = new Set(agents.filter((_, n) => excluded[n] === null));
   for (const stable of agents) {
-    const own = canaries.get(`${stable.id} ${stable.version}`);
+    const own = canaries.get(stable.id)?.get(stable.version);
     if (!own) continue;
     const draw = canaryDraw(stable.id, sticky_key);
     draws[stable.id] = draw;
@@ -30,14 +30,15 @@ export function refKey({ agent_id, agent_version }: AgentRef): string {
   return `${agent_id} ${agent_version}`;
 }
 
-function canariesByStable(agents: Standing[]): Map<string, Standing[]> {
-  const canaries = new Map<string, Standing[]>();
+/** By id and version of their stable. */
+function canariesByStable(agents: Standing[]): Map<string, Map<string, Standing[]>> {
+  const canaries = new Map<string, Map<string, Standing[]>>();
   for (const agent of agents) {
     if (agent.canary_of === null) continue;
-    const key = refKey(agent.canary_of);
-    const known = canaries.get(key);
-    if (known) known.push(agent);
-    else canaries.set(key, [agent]);
+    const { agent_id, agent_version } = agent.canary_of;
+    const versions = canaries.get(agent_id) ?? new Map<string, Standing[]>();
+    versions.set(agent_version, [...(versions.get(agent_version) ?? []), agent]);
+    canaries.set(agent_id, versions);
   }
   return canaries;
 }
