@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfig } from "../../app/config.ts";
 import { launch, type System } from "../../app/launcher.ts";
+import { loadPolicy } from "../../app/policies.ts";
 import { type Client, openClient } from "../../client/client.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { note, paint } from "../output.ts";
@@ -21,6 +22,7 @@ export async function openGround(recording: string | object): Promise<Ground> {
     {
       ...home,
       dataDir,
+      configDir: await withoutCircuits(home.configDir, join(dataDir, "configs")),
       artifactsBase: join(dataDir, "artifacts"),
       databaseUrl: null,
       host: "127.0.0.1",
@@ -40,6 +42,21 @@ export async function openGround(recording: string | object): Promise<Ground> {
   await close();
   throw new Failure("sandbox_unavailable", `the sandbox refuses work here: ${why}; see \`dagent doctor\``);
 }
+
+/**
+ * The operator's files but for one: wrong answers are what is asked for here, and an open circuit would make the others
+ * wait for them. Answers where they are.
+ */
+export async function withoutCircuits(from: string, to: string): Promise<string> {
+  await cp(from, to, { recursive: true });
+  const { default: rule, keys } = await loadPolicy(from, "circuit_breaker.json");
+  const rules = Object.entries(keys).map(([key, one]) => [key, { ...one, min_calls: never }]);
+  const file = { default: { ...rule, min_calls: never }, keys: Object.fromEntries(rules) };
+  await writeFile(join(to, "circuit_breaker.json"), JSON.stringify(file));
+  return to;
+}
+
+const never = 1_000_000; // calls within one window
 
 /** Does something with each of them, `width` at one time. Answers in their order. */
 export async function inFlight<Item, Result>(
