@@ -118,7 +118,7 @@ export async function sketchOf(tree: Tree): Promise<Workspace> {
   let tests = 0;
   const sketch = Object.create(null);
   for (const [path, file] of tree.files) {
-    const wanted = /(^|\/)test[^/]*\.py$/.test(path) ? ++tests <= mostTests : telling.test(path);
+    const wanted = /(^|\/)(test[^/]*|[^/]+_test)\.py$/.test(path) ? ++tests <= mostTests : telling.test(path);
     const bytes = wanted && sizeOf(file) <= mostSketched ? await bytesOf(tree, path) : null;
     sketch[path] = bytes ? Buffer.from(bytes).toString("utf8") : "";
   }

@@ -125,7 +125,8 @@ function summary({ trace }: TraceAnswer, { report, where, folder }: Shown): void
   const green = trace.answer?.verdict === "pass";
   const [first = "", ...rest] = (trace.answer?.text ?? trace.failure?.message ?? "").split("\n");
   say(`${paint(green ? "green" : "red", green ? "✔" : "✖")} ${paint("bold", first)}`);
-  if (!report || report.failing.length === 0) for (const line of rest) say(line);
+  const named = report !== null && report.failing.length > 0; // above, with more than is said here
+  for (const line of rest) if (!named || !/^ {2}✖ /.test(line)) say(line);
   const took = (report?.steps ?? []).map(({ name, wall_ms }) => `${name} ${duration(wall_ms)}`).join(", ");
   if (report) say(paint("dim", `${took}; sandbox class ${report.class}; ${folder}`));
   say(paint("dim", where === null ? `more: dagent trace ${trace.trace_id}` : `logs and report: ${where}`));

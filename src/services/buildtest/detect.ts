@@ -65,10 +65,11 @@ function testOf(language: Plan["language"], workspace: Workspace, script: string
     if (runnable(script)) return reported(script);
     if (paths.some((path) => nodeTestFile.test(path))) return nodeTest;
   }
-  const pythonTests = paths.filter((path) => /(^|\/)test[^/]*\.py$/.test(path));
+  const pythonTests = paths.filter((path) => /(^|\/)(test[^/]*|[^/]+_test)\.py$/.test(path));
   if (language === "python" && pythonTests.some((path) => pytestStyle.test(workspace[path] ?? ""))) return pytest;
   if (language === "python" && pythonTests.length > 0) {
-    return `python3 -m unittest discover -v${startOf(pythonTests, workspace)}`;
+    const usual = pythonTests.every((path) => /(^|\/)test[^/]*$/.test(path));
+    return `python3 -m unittest discover -v${startOf(pythonTests, workspace)}${usual ? "" : " -p '*test*.py'"}`;
   }
   if (/^test *:(?!=)/m.test(workspace.Makefile ?? "")) return "make test";
   return paths.includes("test.sh") ? "sh test.sh" : undefined;

@@ -36,6 +36,12 @@ test.each([
     "node",
     ["node build.js", "node check.js"],
   ],
+  [
+    "python's own tests by the names that unittest does not look for by itself",
+    { "a/tests/a_test.py": "", "a/__init__.py": "", "a/tests/__init__.py": "" },
+    "python",
+    ["python3 -m unittest discover -v -p '*test*.py'"],
+  ],
   ["python's own tests", { "test_a.py": "" }, "python", ["python3 -m unittest discover -v"]],
   [
     "pytest's tests, which unittest would pass over in silence",
