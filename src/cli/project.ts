@@ -66,24 +66,24 @@ export async function* filesOf(
   { paths }: Project,
   tell: (bytes: number) => void,
 ): AsyncGenerator<TarFile, void> {
+  const scratch = Buffer.allocUnsafeSlow(65_536); // for all of them: whoever takes a piece is done with it before the next
   for (const path of paths) {
     const place = join(folder, path);
     const { size } = await lstat(place);
-    yield { path, bytes: size, content: piecesOf(place, size) };
+    yield { path, bytes: size, content: piecesOf(place, size, scratch) };
     tell(size);
   }
 }
 
-/** The bytes of a file in pieces no larger than they must be: many small files are many pieces. */
-async function* piecesOf(place: string, size: number): AsyncGenerator<Uint8Array, void> {
+/** The bytes of a file, piece by piece, each in the same place as the one before. */
+async function* piecesOf(place: string, size: number, scratch: Buffer): AsyncGenerator<Uint8Array, void> {
   if (size === 0) return;
   const file = await open(place);
   try {
     for (let done = 0; done < size; ) {
-      const piece = Buffer.allocUnsafeSlow(Math.min(65_536, size - done));
-      const { bytesRead } = await file.read(piece, 0, piece.length, done);
+      const { bytesRead } = await file.read(scratch, 0, Math.min(scratch.length, size - done), done);
       if (bytesRead === 0) return; // it shrank: the tar says so
-      yield piece.subarray(0, bytesRead);
+      yield scratch.subarray(0, bytesRead);
       done += bytesRead;
     }
   } finally {

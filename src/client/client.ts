@@ -42,7 +42,7 @@ import {
 import { UploadView } from "../contracts/upload.ts";
 import { type FollowOptions, follow, type News } from "./follow.ts";
 import { ask, type Call, type Door, read } from "./request.ts";
-import { type TarFile, tarOf } from "./tar.ts";
+import { packed, type TarFile, tarOf } from "./tar.ts";
 
 /** How a request is sent: its key, its place in the caller's own trace, and when to give up. */
 export type Sending = { idempotencyKey?: string; traceparent?: string; signal?: AbortSignal };
@@ -116,7 +116,7 @@ export function openClient(door: Door): Client {
       json(UploadView, {
         method: "POST",
         path: "/api/workspaces",
-        stream: tarOf(files),
+        stream: packed(tarOf(files)),
         headers: { "content-type": "application/x-tar" },
       }),
     buildTest: (body, sending) =>

@@ -34,7 +34,8 @@ export async function ask(
       ...headers,
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
-    ...(stream && { body: ReadableStream.from(stream), duplex: "half" as const }),
+    // Without these two, fetch keeps all of a body that it may have to send again behind a redirect.
+    ...(stream && { body: ReadableStream.from(stream), duplex: "half" as const, redirect: "error", window: null }),
     ...(signal && { signal }),
   };
   const answer = await fetch(new URL(path, door.url), init).catch((cause) => {

@@ -1,7 +1,27 @@
-/** A file on its way into a tar. */
+/** A file on its way into a tar. A piece of its content is good until the next one is asked for. */
 export type TarFile = { path: string; bytes: number; content: AsyncIterable<Uint8Array> };
 
 const block = 512;
+const packBytes = 131_072;
+
+/** Pieces of any size as fewer, larger ones: many small files are sent in few writes, and leave little to clear away. */
+export async function* packed(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let pack = Buffer.allocUnsafeSlow(packBytes);
+  let filled = 0;
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      const fits = Math.min(piece.length - at, packBytes - filled);
+      pack.set(piece.subarray(at, at + fits), filled);
+      at += fits;
+      filled += fits;
+      if (filled < packBytes) continue;
+      yield pack;
+      pack = Buffer.allocUnsafeSlow(packBytes);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield pack.subarray(0, filled);
+}
 
 /**
  * Files as a tar (ustar; pax for names it has no room for), piece by piece. Nothing in it but names and bytes, so the same

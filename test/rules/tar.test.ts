@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { tarOf } from "../../src/client/tar.ts";
+import { packed, tarOf } from "../../src/client/tar.ts";
 import { openTar, type TarEntry } from "../../src/rules/tar.ts";
 
 async function tarred(files: Record<string, Uint8Array>): Promise<Buffer> {
@@ -78,4 +78,22 @@ test("a link is told as one", async () => {
   );
 
   expect(read(Buffer.concat([head, Buffer.alloc(1024)]), 512)).toEqual([{ kind: "link", path: "there" }]);
+});
+
+test("packed pieces are the same bytes, also where each piece is written over by the next", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 12 }), async (lengths) => {
+      const scratch = Buffer.alloc(100_000);
+      async function* pieces() {
+        for (const [n, length] of lengths.entries()) yield scratch.fill(n + 1).subarray(0, length);
+      }
+
+      const packs: Uint8Array[] = [];
+      for await (const pack of packed(pieces())) packs.push(pack);
+
+      const whole = Buffer.concat(lengths.map((length, n) => Buffer.alloc(length, n + 1)));
+      expect(Buffer.concat(packs).equals(whole)).toBe(true);
+      expect(packs.length).toBe(Math.ceil(whole.length / 131_072));
+    }),
+  );
 });
