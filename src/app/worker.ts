@@ -20,6 +20,7 @@ import { index } from "../services/rag/index.ts";
 import { query } from "../services/rag/query.ts";
 import { heard, heardAround, register } from "../store/agents.ts";
 import { sweepDrafts } from "../store/artifacts.ts";
+import { forgetAccounts } from "../store/budgets.ts";
 import { connect, type Database } from "../store/database.ts";
 import { forgetDecisions } from "../store/ends.ts";
 import { tellAlone } from "../store/events.ts";
@@ -70,6 +71,7 @@ export async function runWorker(
   const refusesAddress = refuserBy(outbound.current);
   const handlers = handlersBy(orchestrator.current, approvals.current, refusesAddress);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
+  const quotas = await followPolicy("limits.json", { folder: config.configDir, sql, log });
   const hub = await openSandboxHub(config, { sql, log });
 
   const yesterday = new Date(Date.now() - 86_400_000);
@@ -104,6 +106,7 @@ export async function runWorker(
     handlers,
     shards: (role) => bus.current().shards.keys[role] ?? bus.current().shards.default,
     circuits: circuits.current,
+    budgets: () => quotas.current().budgets,
     retention: () => retentionOf(bus.current()),
     concurrency: config.concurrency,
     leaseMs: config.leaseMs,
@@ -139,6 +142,7 @@ export async function runWorker(
       approvals.stop();
       outbound.stop();
       limits.stop();
+      quotas.stop();
       await hub.close();
       await sql.end({ timeout: 5 });
     },
@@ -150,7 +154,8 @@ async function countAll(sql: Database, policy: OrchestratorPolicy, { historyMs }
   const counted = await countEnds(sql, policy);
   const compared = await compareShadows(sql);
   const forgotten = await forgetDecisions(sql, { keepMs: historyMs, limit: 500 });
-  return counted.length + compared.length + forgotten > 0;
+  const closed = await forgetAccounts(sql, { keepMs: historyMs, limit: 500 });
+  return counted.length + compared.length + forgotten + closed > 0;
 }
 
 function retentionOf({ history }: BusPolicy): Retention {

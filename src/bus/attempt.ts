@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
+import type { BudgetPolicy } from "../contracts/budget.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import { dropStaged } from "../store/artifacts.ts";
@@ -14,6 +15,7 @@ export type Workshop = Settling & {
   name: string;
   attemptMs: number; // an attempt that takes longer is ended
   log: Log;
+  budgets?: () => BudgetPolicy; // without them nothing is put aside
   tools: Pick<Tools, "now" | "models" | "sandbox">;
   /** Settles with the next round of the worker; then calls `ended`: with `lease_lost`, or why the database refused it. */
   settle(done: Done, ended: (reason?: unknown) => void): void;

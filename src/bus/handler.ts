@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Artifact } from "../contracts/artifact.ts";
+import type { Figure } from "../contracts/budget.ts";
 import type { Failure } from "../contracts/failure.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
@@ -52,6 +53,13 @@ export type Tools = {
   upload(id: string): Promise<Upload>;
   /** Keeps a file with the settlement of this attempt; nothing is visible before it. */
   keep(artifact: Artifact): Promise<void>;
+  /**
+   * Puts aside what one call to the outside may cost, once an attempt; what is null is estimated. Answers how many tokens
+   * the call may take; null: no cap. Throws `budget_exhausted`.
+   */
+  reserve(most: Figure): Promise<{ tokens: number | null }>;
+  /** Says what the call did cost. Booked with the settlement, however the attempt ends. */
+  spend(figure: Figure): void;
   /** Tells progress: one `…_status` event, written at once. */
   status(text: string, data?: Record<string, unknown>): Promise<void>;
   /** Adds an event of its own kind to the settlement, e.g. `orchestrate_decision`. */

@@ -3,6 +3,7 @@ import type { RetryPolicy } from "../contracts/policy.ts";
 import { judge, ruleFor } from "../rules/retry.ts";
 import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
 import { type Ending, endBadly, lineNext } from "../store/attempts.ts";
+import { closeReservations } from "../store/budgets.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
@@ -13,11 +14,12 @@ import { type Done, step } from "../store/step.ts";
 import { endTrace } from "../store/traces.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
+import { type Aside, closeAside } from "./budget.ts";
 import { follow, mustFit, waitRoom } from "./draft.ts";
 import type { AnyHandler, Outcome } from "./handler.ts";
 
 /** What an attempt left behind besides its outcome; written with the settlement, or thrown away with it. */
-export type Left = { staged: Staged[]; records: Fact[] };
+export type Left = { staged: Staged[]; records: Fact[]; aside?: Aside };
 
 export type Settling = {
   sql: Database;
@@ -56,9 +58,16 @@ export function lastOf(message: Claimed, { outcome, records }: { outcome: Outcom
 /** Whether an attempt can be settled together with others, in one statement. What needs more has its own transaction. */
 export function isPlain(
   message: Claimed,
-  { outcome, staged }: { outcome: Outcome<unknown>; staged: Staged[] },
+  { outcome, staged, aside }: { outcome: Outcome<unknown>; staged: Staged[]; aside?: Aside },
 ): boolean {
-  return staged.length === 0 && !outcome.join && !outcome.wait && message.joinId === null && message.orderKey === null;
+  return (
+    staged.length === 0 &&
+    !aside &&
+    !outcome.join &&
+    !outcome.wait &&
+    message.joinId === null &&
+    message.orderKey === null
+  );
 }
 
 /**
@@ -68,15 +77,17 @@ export function isPlain(
 export async function settleDone(
   { sql, artifactsBase }: Settling,
   message: Claimed,
-  { outcome, staged, records }: Left & { outcome: Outcome<unknown> },
+  { outcome, staged, records, aside }: Left & { outcome: Outcome<unknown> },
 ): Promise<void> {
   const done = await doneOf(sql, message, { outcome, records });
   const joined = outcome.join ? await follow(sql, message, outcome.join) : null;
   const waits = outcome.wait ? await waitOf(sql, message, outcome.wait) : null;
   const news = newsOf(message);
+  await aside?.made;
   await sql.begin(async (tx) => {
     await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
+    await closeAside(tx, message, aside);
     const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
     await step(tx, {
@@ -111,14 +122,16 @@ export async function settleDone(
 export async function settleFailed(
   settling: Settling,
   message: Claimed,
-  { thrown, staged, records }: Left & { thrown: unknown },
+  { thrown, staged, records, aside }: Left & { thrown: unknown },
 ): Promise<number | null> {
   const { sql, artifactsBase } = settling;
   const news = newsOf(message);
   const verdict = verdictOf(settling, message, asFailure(thrown));
+  await aside?.made;
   await sql.begin(async (tx) => {
     const claimedAt = await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
+    await closeAside(tx, message, aside);
     if (records.length > 0) await tellMany(tx, message, records);
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt }]);
     await afterEnd(tx, message, { verdict, settling, news });
@@ -135,6 +148,7 @@ export async function giveBack({ sql }: Settling, message: Claimed): Promise<voi
     if (!held) return;
     const verdict = { status: "retry", delayMs: 0, blamed: false, failure: null, why: "the worker stopped" } as const;
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt: held.claimedAt }]);
+    await closeReservations(tx, [{ id: message.id, figure: null }]);
     news.flows.push({ lane: message.lane, priority: message.priority, tenant: message.tenant });
   });
   await wake(sql, news);
@@ -160,6 +174,10 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
         worker: message.worker,
         claimedAt: message.claimedAt,
       })),
+    );
+    await closeReservations(
+      tx,
+      messages.map(({ id }) => ({ id, figure: null })),
     );
     for (const { message, verdict } of verdicts) {
       await afterEnd(tx, message, { verdict, settling, news });

@@ -4,6 +4,7 @@ import { tell } from "../store/events.ts";
 import { openUpload } from "../store/uploads.ts";
 import { wake } from "../store/wake.ts";
 import type { Stop, Workshop } from "./attempt.ts";
+import { putAside } from "./budget.ts";
 import type { Tools } from "./handler.ts";
 import type { Left } from "./settle.ts";
 
@@ -27,6 +28,8 @@ class AttemptTools implements Tools {
   readonly sandbox: Tools["sandbox"];
   readonly upload: Tools["upload"];
   readonly keep: Tools["keep"];
+  readonly reserve: Tools["reserve"];
+  readonly spend: Tools["spend"];
   readonly status: Tools["status"];
   readonly record: Tools["record"];
   readonly #stop: Stop;
@@ -44,6 +47,16 @@ class AttemptTools implements Tools {
       stop.check();
       const token = `${message.token}-${message.id}`;
       left.staged.push(await stage(artifactsBase, artifact, { message, token, at: now() }));
+    };
+    this.reserve = async (most) => {
+      stop.check();
+      if (!shop.budgets) return { tokens: most.tokens };
+      const made = putAside(sql, message, { policy: shop.budgets(), most });
+      left.aside = { made: made.catch(() => {}), figure: null };
+      return made;
+    };
+    this.spend = (figure) => {
+      if (left.aside) left.aside.figure = figure;
     };
     this.status = async (text, data = {}) => {
       stop.check(); // an attempt that has ended has no progress

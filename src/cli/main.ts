@@ -101,6 +101,9 @@ command("index", "read documents (Markdown, plain text) into a collection")
   .action(async (paths: string[], options) => {
     await (await import("./commands/documents.ts")).indexDocuments(paths, options);
   });
+command("budgets", "what is spent, put aside and allowed, today and this month").action(async (options) => {
+  await (await import("./commands/budgets.ts")).budgets(options);
+});
 const circuits = command("circuits", "lanes that are left alone because too much failed there");
 circuits.enablePositionalOptions();
 circuits.action(async (options) => {

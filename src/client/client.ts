@@ -6,6 +6,7 @@ import {
   Accepted,
   ArtifactList,
   type ArtifactsQuery,
+  BudgetList,
   Cancelled,
   CircuitList,
   Health,
@@ -64,6 +65,8 @@ export type Client = {
   index(request: z.input<typeof IndexRequest>, sending?: Sending): Promise<Accepted>;
   trace(traceId: string): Promise<TraceAnswer>;
   traces(query?: TracesQuery): Promise<TraceList>;
+  /** What is spent, put aside and allowed: the tenant's own, or of all for an operator who names none. */
+  budgets(): Promise<BudgetList>;
   /** The circuits that are not closed. */
   circuits(): Promise<CircuitList>;
   /** Opens or closes the circuit of `service.role.shard` by hand. */
@@ -139,6 +142,7 @@ export function openClient(door: Door): Client {
       };
     },
     summary: () => json(Summary, { path: "/api/metrics/summary" }),
+    budgets: () => json(BudgetList, { path: "/api/budgets" }),
     circuits: () => json(CircuitList, { path: "/api/circuits" }),
     setCircuit: (key, verb, reason) =>
       json(CircuitList, { method: "POST", path: `/api/circuits/${encodeURIComponent(key)}/${verb}`, body: { reason } }),

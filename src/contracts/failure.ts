@@ -28,6 +28,7 @@ export const failures = {
   tests_failed: { status: 422, retry: false, blame: "caller" },
   approval_refused: { status: 403, retry: false, blame: "nobody" },
   approval_expired: { status: 410, retry: false, blame: "nobody" },
+  budget_exhausted: { status: 402, retry: false, blame: "caller" },
   too_many_requests: { status: 429, retry: true, blame: "caller" },
 
   no_candidate: { status: 503, retry: true, blame: "system" },

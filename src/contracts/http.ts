@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ArtifactMeta } from "./artifact.ts";
+import { Cap, Spend } from "./budget.ts";
 import { Answer, Intent, Tenant, TraceId } from "./message.ts";
 
 /** RFC 9457, `application/problem+json`: how every error is answered. More members may stand beside these. */
@@ -133,6 +134,21 @@ export const CircuitList = z.object({
   ),
 });
 export type CircuitList = z.infer<typeof CircuitList>;
+
+/** `GET /api/budgets`. */
+export const BudgetList = z.object({
+  budgets: z.array(
+    z.object({
+      tenant: Tenant,
+      scope: z.enum(["day", "month", "trace"]),
+      key: z.string().nullable(), // the day or month (UTC), or the trace id; null: nothing was spent in it yet
+      spent: Spend,
+      reserved: Spend, // put aside for calls under way
+      cap: Cap, // null: no cap
+    }),
+  ),
+});
+export type BudgetList = z.infer<typeof BudgetList>;
 
 /** `POST /api/circuits/:key/open` and `…/close`. */
 export const CircuitChange = z.strictObject({ reason: z.string().min(1).max(500) });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BudgetPolicy } from "./budget.ts";
 import { Role, Tenant } from "./message.ts";
 
 /** How often, and how far apart, a message is tried. Delay before attempt n+1 = min(cap, base · factor^(n-1)). */
@@ -94,11 +95,12 @@ const TenantLimits = z.strictObject({
 });
 export type TenantLimits = z.infer<typeof TenantLimits>;
 
-/** `configs/limits.json`: how much may wait and come in. What a key does not say is as in the default. */
+/** `configs/limits.json`: how much may wait, come in and be spent. What a key does not say is as in the default. */
 export const LimitsPolicy = z.strictObject({
   $schema: z.string().optional(),
   roles: z.strictObject({ default: RoleLimits, keys: z.record(Role, RoleLimits.partial()) }),
   tenants: z.strictObject({ default: TenantLimits, keys: z.record(Tenant, TenantLimits.partial()) }),
+  budgets: BudgetPolicy,
 });
 export type LimitsPolicy = z.infer<typeof LimitsPolicy>;
 

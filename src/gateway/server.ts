@@ -14,6 +14,7 @@ import { isLoopback } from "./guard.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
+import { budgetRoutes } from "./routes/budgets.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -90,6 +91,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     artifactRoutes,
     metricsRoutes,
     healthRoutes,
+    budgetRoutes,
     circuitRoutes,
     keyRoutes,
     agentRoutes,

@@ -24,6 +24,7 @@ describe("back-pressure at the door", () => {
   const set = (role: object, tenant: object) => {
     const { roles, tenants } = shippedLimits;
     limits = {
+      ...shippedLimits,
       roles: { default: { ...roles.default, ...role }, keys: {} },
       tenants: { ...tenants, keys: { local: tenant } },
     };
@@ -78,6 +79,7 @@ describe("back-pressure at the door", () => {
 
   test("lets a tenant with a key of its own do what the default forbids", async () => {
     limits = {
+      ...shippedLimits,
       roles: shippedLimits.roles,
       tenants: {
         default: { ...shippedLimits.tenants.default, rate: { per_s: 0.1, burst: 1 } },

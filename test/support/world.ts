@@ -74,6 +74,8 @@ export async function openWorld(): Promise<World> {
       },
       upload: (id) => openUpload(dir, { tenant: "local", id, now }),
       keep: async (artifact) => void kept.push(artifact),
+      reserve: async ({ tokens }) => ({ tokens }),
+      spend: () => {},
       status: async (text) => void said.push(text),
       record: (kind, data) => void recorded.push({ kind, data }),
     },

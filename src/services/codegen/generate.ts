@@ -1,5 +1,6 @@
 import type { Handler, Tools } from "../../bus/handler.ts";
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
+import type { Figure } from "../../contracts/budget.ts";
 import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
@@ -17,7 +18,8 @@ import { promptFor } from "./prompt.ts";
  * in     GenerateRequest: the work, and what became of the rounds before
  * out    CodegenMetrics; the change as artifacts codegen/{edits.json, diff.patch, summary.md, metrics.json}
  * next   buildtest.run with the change
- * fails  model_*: see llm; budget_spent: more tokens than assigned; never_green: the model came back to a red change
+ * fails  model_*: see llm; budget_spent: more tokens than assigned; budget_exhausted: no cap of
+ *        the tenant or the request has room for the call; never_green: the model came back to a red change
  */
 export const generate: Handler<GenerateRequest, CodegenMetrics> = {
   role: "codegen.generate",
@@ -34,9 +36,14 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
 
     const tree = await treeOf(work, tools.upload);
     const shown = await shownOf(tree, work.prompt);
+    const most = await tools.reserve({ cost_usd: null, tokens: maxTokens, seconds: null });
     const began = performance.now();
-    const said = await model.generate(promptFor(work, { rounds, ...shown }), { maxTokens, signal: tools.signal });
+    const said = await model.generate(promptFor(work, { rounds, ...shown }), {
+      maxTokens: most.tokens,
+      signal: tools.signal,
+    });
     const metrics = metricsOf(said, { round, rounds, tookMs: performance.now() - began });
+    tools.spend(figureOf(said, metrics));
 
     const change = changeOf(said);
     const { before, after } = await editTree(tree, change.edits);
@@ -65,6 +72,15 @@ function changeOf({ text, replay }: Generation): EditSet {
     const { code, message, details, cause } = asFailure(thrown);
     throw replay ? new Failure(code, message, { ...details, cause, max_attempts: 1 }) : thrown;
   }
+}
+
+/** What the call did cost. A recording costs nothing but its tokens, which are counted as if it were live. */
+function figureOf({ tokens, replay }: Generation, { cost_usd, took_ms }: CodegenMetrics): Figure {
+  return {
+    cost_usd: replay ? 0 : cost_usd,
+    tokens: tokens && tokens.input + tokens.output,
+    seconds: took_ms / 1000,
+  };
 }
 
 type Asked = { round: number; rounds: Rounds | null; tookMs: number };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { BuildTestRequest, type EditSet, type GenerateRequest, type Rounds } from "../../../src/contracts/code.ts";
+import { Failure } from "../../../src/contracts/failure.ts";
 import type { Assignment } from "../../../src/contracts/message.ts";
 import type { Model, Prompt } from "../../../src/contracts/model.ts";
 import type { Work } from "../../../src/contracts/work.ts";
@@ -129,6 +130,36 @@ describe("codegen.generate", () => {
       message: "round 3 brought the same edits as round 1, which were red",
       details: { rounds: 3, failing: ["is two"], log: "red" },
     });
+  });
+
+  test("puts aside what an answer may take, keeps to it, and says what it did take", async () => {
+    const said: unknown[] = [];
+    await generate.handle(message({ work, rounds: null }, { assignment, idempotencyKey: "k" }), {
+      ...world.tools,
+      models: new Map([["m", saying(JSON.stringify(two))]]),
+      reserve: async (most) => {
+        said.push(most);
+        return { tokens: 77 };
+      },
+      spend: (figure) => void said.push(figure),
+    });
+    expect(asked[0]?.maxTokens).toBe(77);
+    expect(said).toEqual([
+      { cost_usd: null, tokens: 1000, seconds: null },
+      { cost_usd: 0, tokens: 15, seconds: expect.any(Number) },
+    ]);
+  });
+
+  test("asks nobody when nothing can be put aside", async () => {
+    const asking = generate.handle(message({ work, rounds: null }, { assignment, idempotencyKey: "k" }), {
+      ...world.tools,
+      models: new Map([["m", saying(JSON.stringify(two))]]),
+      reserve: async () => {
+        throw new Failure("budget_exhausted", "all is spent");
+      },
+    });
+    await expect(asking).rejects.toMatchObject({ code: "budget_exhausted", retry: false });
+    expect(asked).toEqual([]);
   });
 
   test("asks no more when the tokens of its budget are used up", async () => {
