@@ -27,7 +27,7 @@ export async function follow(sql: Database, message: Claimed, next: Next, room =
     rootId: message.rootId,
     parentId: message.id,
     joinId: message.joinId,
-    idempotencyKey: key ?? message.idempotencyKey,
+    idempotencyKey: key === undefined ? message.idempotencyKey : visible(key),
     priority: inRange(priority ?? message.priority),
     orderKey,
     ttlMs: inFuture(ttlMs),
@@ -45,6 +45,12 @@ export function mustFit(to: string, json: string, room = 0): void {
   const bytes = Buffer.byteLength(json);
   if (bytes <= payloadCap + room) return;
   throw new Failure("payload_too_large", `the message to ${to} is ${bytes} bytes; ${payloadCap} is the most`);
+}
+
+/** Throws `invalid_message` for a key that is empty, longer than 220 characters, or has spaces or control characters. */
+export function visible(key: string): string {
+  if (/^[\x21-\x7e]{1,220}$/.test(key)) return key;
+  throw new Failure("invalid_message", "an idempotency key is 1 to 220 visible ASCII characters");
 }
 
 /** Throws `priority_out_of_range` outside 0..9. */

@@ -7,6 +7,9 @@ type Waiting = Flow & { heardMs: number };
 /** The lanes of our roles. `mine`: leased to us; `closed`: nothing may be claimed there now. */
 export type Lanes = ReadonlyMap<number, { mine: boolean; closed: boolean }>;
 
+/** What was taken from a flow last: the highest seq (some of that row may be left), and how many rows a message took. */
+type Last = { seq: number; rowsEach: number };
+
 export type Wish = { asked: Asked[]; own: boolean }; // own: of lanes that are leased to us
 
 /** Where a worker looks next. No database, no clock: both are handed in. */
@@ -32,7 +35,7 @@ const keptMost = 20_000;
 
 export function openFlows(): Flows {
   const waiting = new Map<string, Waiting>();
-  const last = new Map<string, number>(); // the highest seq taken from a flow; some of that row may be left
+  const last = new Map<string, Last>();
   let settled = 0;
   let turn = 0; // so that those beyond `askedMost` have their turn too
 
@@ -63,27 +66,30 @@ export function openFlows(): Flows {
       for (const { priority } of asked) sharers.set(priority, (sharers.get(priority) ?? 0) + 1);
       return {
         own: own.length > 0,
-        asked: asked.map((flow) => ({
-          ...flow,
-          most: Math.ceil(limit / (sharers.get(flow.priority) ?? 1)),
-          low: String(Math.min(last.get(keyOf(flow)) ?? 0, settled)),
-        })),
+        asked: asked.map((flow) => {
+          const { seq, rowsEach } = last.get(keyOf(flow)) ?? { seq: 0, rowsEach: 1 };
+          const most = Math.ceil(limit / (sharers.get(flow.priority) ?? 1));
+          const rows = Math.min(most, Math.ceil(most * rowsEach * 1.25) + 2);
+          return { ...flow, most, rows, low: String(Math.min(seq, settled)) };
+        }),
       };
     },
     took(flows, { asked }, { limit, contested }) {
-      const counts = new Map<string, number>();
+      const came = new Map<string, Took>();
       let all = 0;
       for (const flow of flows) {
         const key = keyOf(flow);
-        counts.set(key, flow.count);
-        all += flow.count;
-        last.set(key, Math.max(last.get(key) ?? 0, flow.seq));
+        const { count, rows, seq } = flow;
+        came.set(key, flow);
+        all += count;
+        last.set(key, { seq: Math.max(last.get(key)?.seq ?? 0, seq), rowsEach: rows / count });
       }
       if (last.size > keptMost) last.clear();
       if (contested || all >= limit) return;
       for (const flow of asked) {
         const key = keyOf(flow);
-        if ((counts.get(key) ?? 0) < flow.most) waiting.delete(key);
+        const { count, rows } = came.get(key) ?? { count: 0, rows: 0 };
+        if (count < flow.most && rows < flow.rows) waiting.delete(key);
       }
     },
     settledBelow(seq) {

@@ -4,7 +4,7 @@ import type { Intent } from "../contracts/message.ts";
 import { type Database, isStorable } from "../store/database.ts";
 import { insertRoots, knownKey, type Root, type Stored } from "../store/messages.ts";
 import { wake } from "../store/wake.ts";
-import { inFuture, inRange, mustFit, usualPriority } from "./draft.ts";
+import { inFuture, inRange, mustFit, usualPriority, visible } from "./draft.ts";
 import { type Address, addressOf, forgetRoles } from "./roles.ts";
 
 export type Request = {
@@ -135,7 +135,7 @@ function rootOf(request: Request, { service, role, shard }: Address): Root {
     rootId: null,
     parentId: null,
     joinId: null,
-    idempotencyKey,
+    idempotencyKey: visible(idempotencyKey),
     priority: inRange(request.priority ?? usualPriority),
     orderKey,
     ttlMs: inFuture(request.ttlMs),

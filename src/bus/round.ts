@@ -1,5 +1,6 @@
 import { Failure } from "../contracts/failure.ts";
 import type { Address, Taken } from "../store/claims.ts";
+import { nothing } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
@@ -40,6 +41,8 @@ type Held = {
 };
 
 const batchMost = 1000; // settlements of one statement
+const firstMost = 64; // messages of a claim, as long as nothing is known of their size
+const claimBytes = 8_388_608; // what a claim brings is about that much at most
 const besideFrom = 100; // settlements that are worth a statement of their own
 const packSpan = 32_767; // ids of one pack lie so close together
 const none: ReadonlyMap<number, Address> = new Map();
@@ -66,10 +69,11 @@ export function openRounds(
   let claims = 0; // under way
   let watched = false; // whether the queue is looked at when this turn of the event loop is over
   // Parts of what may be in hand, so that one is claimed and one is settled while another is worked on.
-  const claimMost = Math.min(batchMost, Math.max(64, Math.ceil(concurrency / 4)));
+  const claimMost = Math.min(batchMost, Math.max(firstMost, Math.ceil(concurrency / 4)));
+  let reach = firstMost; // of the next claim: grows as long as what comes is small
 
   async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
-    const limit = Math.min(free, claimMost);
+    const limit = Math.min(free, claimMost, reach);
     const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], own: true };
     const asks = wish.asked.length > 0;
     // Little: one statement and one commit for both. Much: two that run side by side.
@@ -88,8 +92,11 @@ export function openRounds(
     });
     flows.took(answer.flows, wish, { limit, contested: answer.contested });
     const [first] = answer.taken;
-    if (first)
+    if (first) {
+      const each = answer.bytes / answer.taken.length;
+      reach = Math.max(1, Math.min(claimMost, 2 * reach, Math.floor(claimBytes / each)));
       leases.set(first.token, { size: answer.leased, open: answer.leased, sure: true, runsOut: false, gone: false });
+    }
     return answer.taken;
   }
 
@@ -176,7 +183,7 @@ export function openRounds(
       }
       if (now.length === 0) throw error;
       await oneByOne(now, error);
-      return { taken: [], leased: 0, flows: [], lost: [], contested: true };
+      return { ...nothing, lost: [], contested: true };
     }
     const lost = new Set(answer.lost);
     for (const [first] of packs) if (first && lost.has(first.message.id)) mark(first.message.token, { runsOut: true });

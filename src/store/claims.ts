@@ -1,11 +1,12 @@
+import { Failure } from "../contracts/failure.ts";
 import { array, type Part, part } from "./database.ts";
 import type { Claimed, Flow } from "./messages.ts";
 
-/** At most `most` messages of a flow; nothing below the seq `low` is worth a look. */
-export type Asked = Flow & { most: number; low: string };
+/** At most `most` messages of a flow, out of at most `rows` of its rows; nothing below the seq `low` is worth a look. */
+export type Asked = Flow & { most: number; rows: number; low: string };
 
-/** What a claim took of a flow: how many messages, and the highest seq of their rows. */
-export type Took = Flow & { count: number; seq: number };
+/** What a claim took of a flow: how many messages, out of how many rows, and the highest seq of those. */
+export type Took = Flow & { count: number; rows: number; seq: number };
 
 /** What a worker looks for, and where. */
 export type Wanted = {
@@ -28,18 +29,12 @@ export type Taken = Claimed & {
 /** A statement answers few rows, with many messages in each: what they are made of is cheaper to take apart here. */
 export type Row = { kind: number; body: string };
 
-/** As a message comes over the wire: what is the same for its lane, or rarely there, does not travel with each. */
-type Wire = [
-  id: string,
-  lane: number,
-  tenant: string,
-  intent: Claimed["intent"],
-  traceId: string,
-  idempotencyKey: string,
-  createdS: number, // since 1970
-  rest: Rest | null,
-  payload: unknown,
-];
+/**
+ * Messages come as columns: their values with `mark` between them, which no value has; the columns with `columnMark`. What
+ * is the same for a lane, or rarely there, does not travel with each.
+ */
+const mark = "\u0001";
+const columnMark = "\u0002";
 type Rest = {
   root: string;
   parent: string | null;
@@ -58,7 +53,7 @@ type LeaseRow = {
   size: number;
   seen: number;
   again: Record<string, number> | null;
-  flows: [lane: number, priority: number, tenant: string, count: number, seq: number][];
+  flows: [lane: number, priority: number, tenant: string, count: number, rows: number, seq: number][];
 };
 
 /** Kinds of rows: messages, what is said of the claim, and the id of a message that could not be settled. */
@@ -66,69 +61,102 @@ const messagesRow = 1;
 const leaseRow = 2;
 export const lostRow = 3;
 
-/** What came of a claim. `contested`: somebody else took some of what we saw. */
-export type Claim = { taken: Taken[]; leased: number; flows: Took[]; contested: boolean };
+/** What came of a claim: messages, and how many characters they came in. `contested`: somebody else took some of what we saw. */
+export type Claim = { taken: Taken[]; leased: number; bytes: number; flows: Took[]; contested: boolean };
+
+export const nothing: Claim = { taken: [], leased: 0, bytes: 0, flows: [], contested: false };
 
 /** The messages among the rows of a claim. */
 export function takenOf(rows: Row[], { worker, lanes }: Wanted): Claim {
   const said = rows.find(({ kind }) => kind === leaseRow);
   const lease = said ? (JSON.parse(said.body) as LeaseRow) : null;
-  if (!lease?.token) return { taken: [], leased: 0, flows: [], contested: (lease?.seen ?? 0) > 0 };
+  if (!lease?.token) return { ...nothing, contested: (lease?.seen ?? 0) > 0 };
   const { token, size, seen, again } = lease;
   const taken: Taken[] = [];
-  const wires = rows.flatMap(({ kind, body }) => (kind === messagesRow ? (JSON.parse(body) as Wire[]) : []));
-  for (const [id, lane, tenant, intent, traceId, idempotencyKey, createdS, rest, payload] of wires) {
+  const bodies = rows.flatMap(({ kind, body }) => (kind === messagesRow ? [body] : []));
+  for (const body of bodies) unpack(body, { token, worker, lanes, again, taken });
+  const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
+  const flows = lease.flows.map(([lane, priority, tenant, count, rows, seq]) => ({
+    lane,
+    priority,
+    tenant,
+    count,
+    rows,
+    seq,
+  }));
+  return { taken, leased: size, bytes, flows, contested: seen > size };
+}
+
+type Unpacking = Pick<Wanted, "worker" | "lanes"> & { token: string; again: LeaseRow["again"]; taken: Taken[] };
+
+function unpack(body: string, { token, worker, lanes, again, taken }: Unpacking): void {
+  const [
+    ids = [],
+    laneIds = [],
+    tenants = [],
+    intents = [],
+    traces = [],
+    keys = [],
+    created = [],
+    rests = [],
+    payloads = [],
+  ] = body.split(columnMark).map((column) => column.split(mark));
+  const parsed = JSON.parse(`[${payloads.join(",")}]`) as unknown[];
+  if (parsed.length !== ids.length) throw new Failure("internal", "the columns of a claim are not of one length");
+  for (const [n, id] of ids.entries()) {
+    const lane = Number(laneIds[n]);
     const address = lanes.get(lane);
     if (!address) continue;
     const { service, role, shard } = address;
+    const rest = rests[n] ? (JSON.parse(rests[n]) as Rest) : null;
     taken.push({
       id,
       lane,
       service,
       role,
       shard,
-      tenant,
-      intent,
-      traceId,
+      tenant: tenants[n] ?? "",
+      intent: intents[n] as Claimed["intent"],
+      traceId: traces[n] ?? "",
       rootId: rest?.root ?? id,
       parentId: rest?.parent ?? null,
       joinId: rest?.join ?? null,
-      idempotencyKey,
+      idempotencyKey: keys[n] ?? "",
       priority: rest?.priority ?? 5,
       orderKey: rest?.order ?? null,
       expiresAt: rest?.expires ? new Date(rest.expires) : null,
       traceparent: rest?.traceparent ?? null,
       assignment: rest?.assignment ?? null,
-      payload,
-      createdAt: new Date(createdS * 1000),
+      payload: parsed[n],
+      createdAt: new Date(Number(created[n])),
       attempts: (again?.[id] ?? 0) + 1,
       token,
       worker,
       leftMs: rest?.left ?? null,
     });
   }
-  const flows = lease.flows.map(([lane, priority, tenant, count, seq]) => ({ lane, priority, tenant, count, seq }));
-  return { taken, leased: size, flows, contested: seen > size };
 }
 
 /** One walk along the index for all messages; the bounds spare the partitions where none of them can be. */
 export const claimed = part`
-    select 1 as kind, '[' || string_agg(concat(
-             '["', m.id, '",', m.lane, ',', to_json(m.tenant), ',', to_json(m.intent), ',"', m.trace_id, '",',
-             to_json(m.idempotency_key), ',', date_part('epoch', m.created_at), ',',
-             case
+    select 1 as kind, concat_ws(E'\x02',
+             string_agg(m.id::text, E'\x01'), string_agg(m.lane::text, E'\x01'), string_agg(m.tenant, E'\x01'),
+             string_agg(m.intent, E'\x01'), string_agg(m.trace_id::text, E'\x01'), string_agg(m.idempotency_key, E'\x01'),
+             string_agg((date_part('epoch', m.created_at) * 1000)::bigint::text, E'\x01'),
+             string_agg(case
                when m.parent_id is null and m.join_id is null and m.order_key is null and m.expires_at is null
-                and m.traceparent is null and m.assignment is null and m.priority = 5 then 'null'
+                and m.traceparent is null and m.assignment is null and m.priority = 5 then ''
                else json_build_object(
                  'root', m.root_id::text, 'parent', m.parent_id::text, 'join', m.join_id::text, 'priority', m.priority,
                  'order', m.order_key, 'expires', m.expires_at,
                  'left', extract(epoch from m.expires_at - bus_now()) * 1000,
                  'traceparent', m.traceparent, 'assignment', m.assignment)::text
-             end, ',', m.payload, ']'), ',') || ']' as body
+             end, E'\x01'), string_agg(m.payload::text, E'\x01')) as body
     from bus_messages m
-    where m.id = any (array(select message_id from taken))
-      and m.id >= (select min(message_id) from taken) and m.id <= (select max(message_id) from taken)
-    group by m.id / 256
+    where m.id = any ((select message_ids from leased)::bigint[])
+      and m.id >= (select message_ids[1] from leased)
+      and m.id <= (select message_ids[cardinality(message_ids)] from leased)
+    having count(*) > 0
     union all
     select 2, l.row::text
     from (select row from leased
@@ -152,7 +180,8 @@ export function claiming({ asked, limit, own, worker, leaseMs }: Wanted): Part {
                least(c.fit, ${limit} - (sum(c.fit) over (order by f.priority desc, c.before, c.seq) - c.fit)) as n
         from unnest(${array(asked.map(({ lane }) => lane))}::integer[], ${array(asked.map((one) => one.priority))}::smallint[],
                     ${asked.map(({ tenant }) => tenant)}::text[], ${array(asked.map(({ most }) => most))}::integer[],
-                    ${array(asked.map(({ low }) => low))}::bigint[]) as f (lane, priority, tenant, most, low)
+                    ${array(asked.map(({ rows }) => rows))}::integer[],
+                    ${array(asked.map(({ low }) => low))}::bigint[]) as f (lane, priority, tenant, most, rows, low)
         cross join lateral (
           select row.place, row.seq, row.before, least(row.size, f.most - row.before) as fit
           from (
@@ -161,7 +190,7 @@ export function claiming({ asked, limit, own, worker, leaseMs }: Wanted): Part {
               select ctid as place, seq, cardinality(message_ids) as size from bus_ready
               where lane = f.lane and priority = f.priority and tenant = f.tenant and seq >= f.low
               order by seq
-              limit f.most
+              limit f.rows
             ) b
           ) row
           where row.before < f.most
@@ -188,11 +217,11 @@ export function claiming({ asked, limit, own, worker, leaseMs }: Wanted): Part {
              bus_now() + ${leaseMs} * interval '1 millisecond'
       from taken
       having count(*) > 0
-      returning json_build_object(
+      returning message_ids, json_build_object(
         'token', token::text, 'size', cardinality(message_ids), 'seen', (select sum(n) from next),
-        'again', (select json_object_agg(message_id, attempts) from taken where attempts > 0),
-        'flows', (select json_agg(json_build_array(lane, priority, tenant, count, seq))
-                  from (select lane, priority, tenant, sum(n) as count, max(seq) as seq
+        'again', (select json_object_agg(id, c.attempts) from cut c cross join lateral unnest(c.ids) id where c.attempts > 0),
+        'flows', (select json_agg(json_build_array(lane, priority, tenant, count, rows, seq))
+                  from (select lane, priority, tenant, sum(n) as count, count(*) as rows, max(seq) as seq
                         from cut group by lane, priority, tenant) flow)) as row
     ),`;
 }

@@ -1,5 +1,5 @@
 import { Failure } from "../contracts/failure.ts";
-import { type Claim, claimed, claiming, lostRow, type Row, takenOf, type Wanted } from "./claims.ts";
+import { type Claim, claimed, claiming, lostRow, nothing, type Row, takenOf, type Wanted } from "./claims.ts";
 import { array, jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Fact, factRows, insertFacts } from "./facts.ts";
 import { allowedOf, type Claimed, type Draft, storing, wantedOf } from "./messages.ts";
@@ -78,7 +78,7 @@ async function claimOnly(sql: Sql, round: Round): Promise<Stepped> {
 
 async function letGo(sql: Sql, { freed, worker }: Round): Promise<Stepped> {
   await sql`delete from bus_leases where token = any (${array(freed)}::bigint[]) and worker = ${worker}`;
-  return { taken: [], leased: 0, flows: [], lost: [], contested: false };
+  return { ...nothing, lost: [] };
 }
 
 export type Stepped = Claim & { lost: string[] };

@@ -22,7 +22,7 @@ export async function claim(
   const ids = lanes.map(({ id }) => id);
   await promote(sql, ids);
   const flows = await flowsOn(sql, ids);
-  const asked = flows.map((flow) => ({ ...flow, most: limit, low: "0" }));
+  const asked = flows.map((flow) => ({ ...flow, most: limit, rows: limit, low: "0" }));
   return (
     await step(sql, {
       worker,
