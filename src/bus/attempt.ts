@@ -8,7 +8,10 @@ import type { Taken } from "../store/claims.ts";
 import type { Done } from "../store/step.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
 import { doneOf, isPlain, type Left, lastOf, type Settling, settleDone, settleFailed } from "./settle.ts";
-import { openTools } from "./tools.ts";
+import { AttemptTools } from "./tools.ts";
+
+/** Hears that a settlement was written; or `lease_lost`, or why the database refused it. */
+export type Settled = { ended(reason?: unknown): void };
 
 /** What every attempt is given: the door it settles through and the tools that do not depend on the message. */
 export type Workshop = Settling & {
@@ -17,79 +20,123 @@ export type Workshop = Settling & {
   log: Log;
   budgets?: () => BudgetPolicy; // without them nothing is put aside
   tools: Pick<Tools, "now" | "models" | "sandbox">;
-  /** Settles with the next round of the worker; then calls `ended`: with `lease_lost`, or why the database refused it. */
-  settle(done: Done, ended: (reason?: unknown) => void): void;
+  /** Settles with the next round of the worker, and tells `whom` what came of that. */
+  settle(done: Done, whom: Settled): void;
+  /** An attempt is over. Not `settled`: nothing of it could be written, and its lease must run out. */
+  over(attempt: Attempt, settled: boolean): void;
   /** Says that a message of ours is tried again after a while. */
   later(delayMs: number): void;
 };
 
-/** An attempt under way. `abort` reaches the handler's signal. */
-export type Attempt = {
-  message: Taken;
-  overAt: number; // by performance.now(): what takes longer than this is ended
-  abort(reason: Failure): void;
-};
-
 /**
- * Hands a claimed message to its handler and settles what comes of it, or why nothing did; then calls `over`, with false
- * when that could not be settled, and the lease must run out. There are many at a time: no promise more than needed.
+ * An attempt under way: a claimed message in the hands of its handler, until what comes of it is settled, or why nothing
+ * did. There are thousands at a time, so each is one object with as little as it needs.
  */
-export function attempt(
-  handler: AnyHandler,
-  message: Taken,
-  { shop, over }: { shop: Workshop; over: (settled: boolean) => void },
-): Attempt {
-  const stop = new Stop();
-  const { tools, left } = openTools(message, { shop, stop });
-  let open = true; // nothing has come of it yet
+export class Attempt implements Settled {
+  readonly message: Taken;
+  readonly shop: Workshop;
+  readonly left: Left = { staged: [], records: [] };
+  /** By performance.now(): what takes longer than this is ended. */
+  readonly overAt: number;
+  readonly #handler: AnyHandler;
+  #open = true; // nothing has come of it yet
+  #stopped: Failure | null = null;
+  #control: AbortController | null = null;
 
-  const failed = (thrown: unknown) => {
-    if (!open) return;
-    open = false;
+  constructor(handler: AnyHandler, message: Taken, shop: Workshop) {
+    this.message = message;
+    this.shop = shop;
+    this.overAt = performance.now() + Math.min(shop.attemptMs, message.leftMs ?? Number.POSITIVE_INFINITY);
+    this.#handler = handler;
+  }
+
+  begin(): void {
+    const { message } = this;
+    try {
+      if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
+      parsePayload(this.#handler, message);
+      this.#handler.handle(message, new AttemptTools(this)).then(
+        (outcome) => this.#came(outcome),
+        (thrown: unknown) => this.#failed(thrown),
+      );
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Ends it from outside: what is under way is not waited for. */
+  abort(reason: Failure): void {
+    if (this.#stopped) return;
+    this.#stopped = reason;
+    this.#control?.abort(reason);
+    this.#failed(reason);
+  }
+
+  /** Fires with `abort`. It is made only for a handler that asks: signals are dear. */
+  get signal(): AbortSignal {
+    this.#control ??= new AbortController();
+    if (this.#stopped) this.#control.abort(this.#stopped);
+    return this.#control.signal;
+  }
+
+  /** Throws why it was ended from outside. */
+  check(): void {
+    if (this.#stopped) throw this.#stopped;
+  }
+
+  ended(reason?: unknown): void {
+    if (reason === undefined) {
+      this.shop.over(this, true);
+      return;
+    }
+    this.#open = true;
+    this.#failed(reason);
+  }
+
+  #came(outcome: Outcome<unknown>): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { message, shop, left } = this;
+    try {
+      checkResult(this.#handler, outcome);
+      if (!isPlain(message, outcome, left)) {
+        persist(() => settleDone(shop, message, { outcome, ...left })).then(
+          () => this.ended(),
+          (error: unknown) => this.ended(error),
+        );
+      } else if (!outcome.next?.length) shop.settle(lastOf(message, outcome, left.records), this);
+      else {
+        doneOf(shop.sql, message, { outcome, ...left }).then(
+          (done) => shop.settle(done, this),
+          (error: unknown) => this.ended(error),
+        );
+      }
+    } catch (error) {
+      this.ended(error);
+    }
+  }
+
+  #failed(thrown: unknown): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { message, shop, left } = this;
     settleThrown(asFailure(thrown), message, { shop, left }).then(
-      () => over(true),
+      () => shop.over(this, true),
       (error: unknown) => {
         const failure = asFailure(error);
         shop.log.warn({ ...factsOf(message), reason: failure.message }, "attempt not settled");
-        over(failure.code === "lease_lost");
+        shop.over(this, failure.code === "lease_lost");
       },
     );
-  };
-  const ended = (reason?: unknown) => {
-    if (reason === undefined) return over(true);
-    open = true;
-    failed(reason);
-  };
-  const came = (outcome: Outcome<unknown>) => {
-    if (!open) return;
-    open = false;
-    try {
-      checkResult(handler, outcome);
-      const come = { outcome, ...left };
-      if (!isPlain(message, come)) persist(() => settleDone(shop, message, come)).then(() => ended(), ended);
-      else if (!outcome.next?.length) shop.settle(lastOf(message, come), ended);
-      else doneOf(shop.sql, message, come).then((done) => shop.settle(done, ended), ended);
-    } catch (error) {
-      ended(error);
-    }
-  };
-
-  stop.heard = failed;
-  try {
-    if ((message.leftMs ?? 1) <= 0) throw new Failure("expired", "its time to live was over before it was begun");
-    parsePayload(handler, message);
-    handler.handle(message, tools).then(came, failed);
-  } catch (error) {
-    failed(error);
   }
-  const overAt = performance.now() + Math.min(shop.attemptMs, message.leftMs ?? Number.POSITIVE_INFINITY);
-  return { message, overAt, abort: (reason) => stop.pull(reason) };
 }
 
 /** Ends an attempt that has taken too long, or whose message has outlived its time. */
-export function endLate({ message: { leftMs }, abort }: Attempt, { attemptMs }: Workshop): void {
-  if (leftMs !== null && leftMs <= attemptMs) abort(new Failure("expired", "its time to live is over"));
-  else abort(new Failure("attempt_timeout", `the attempt took longer than ${attemptMs} ms`));
+export function endLate(attempt: Attempt): void {
+  const { leftMs } = attempt.message;
+  const { attemptMs } = attempt.shop;
+  if (leftMs !== null && leftMs <= attemptMs) attempt.abort(new Failure("expired", "its time to live is over"));
+  else attempt.abort(new Failure("attempt_timeout", `the attempt took longer than ${attemptMs} ms`));
 }
 
 async function settleThrown(
@@ -121,32 +168,6 @@ function checkResult(handler: AnyHandler, outcome: Outcome<unknown>): void {
     throw new Failure("internal", `${handler.role} answered a wrong shape: ${z.prettifyError(result.error)}`);
   }
   outcome.result = result.data;
-}
-
-/** The end of an attempt from outside. An AbortSignal is made only for a handler that asks: they are dear. */
-export class Stop {
-  /** Called once, with the reason: what is under way is not waited for. */
-  heard: (reason: Failure) => void = () => {};
-  #reason: Failure | null = null;
-  #control: AbortController | null = null;
-
-  pull(reason: Failure): void {
-    if (this.#reason) return;
-    this.#reason = reason;
-    this.#control?.abort(reason);
-    this.heard(reason);
-  }
-
-  get signal(): AbortSignal {
-    this.#control ??= new AbortController();
-    if (this.#reason) this.#control.abort(this.#reason);
-    return this.#control.signal;
-  }
-
-  /** Throws the reason when it was pulled. */
-  check(): void {
-    if (this.#reason) throw this.#reason;
-  }
 }
 
 /** Settles again while the database is away: what was done is not to be done twice because nobody wrote it down. */

@@ -4,12 +4,13 @@ import { nothing } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
+import type { Settled } from "./attempt.ts";
 import type { Flows } from "./flows.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
 export type Rounds = {
-  /** Settles with the next round, and calls `ended` then: with `lease_lost`, or with why the database refused it. */
-  settle(done: Done, ended: (reason?: unknown) => void): void;
+  /** Settles with the next round, and tells `whom` then. */
+  settle(done: Done, whom: Settled): void;
   /** A message is no longer in hand. When it was not settled, its lease is left to run out. */
   released(message: Taken, settled: boolean): void;
   /** Whether a round has something to do besides claiming. */
@@ -29,7 +30,7 @@ export type RoundOptions = {
   packFrom?: number | undefined; // a claim of so many that is all done is a pack
 };
 
-type Queued = { done: Done; ended: (reason?: unknown) => void };
+type Queued = { done: Done; whom: Settled };
 
 /** A lease of ours. */
 type Held = {
@@ -189,13 +190,13 @@ export function openRounds(
     for (const [first] of packs) if (first && lost.has(first.message.id)) mark(first.message.token, { runsOut: true });
     for (const token of last) mark(token, { gone: true });
     const written: Done[] = [];
-    for (const { done: one, ended } of now) {
+    for (const { done: one, whom } of now) {
       if (lost.has(one.message.id)) {
-        ended(new Failure("lease_lost", `message ${one.message.id} is no longer held`));
+        whom.ended(new Failure("lease_lost", `message ${one.message.id} is no longer held`));
         continue;
       }
       written.push(one);
-      ended();
+      whom.ended();
     }
     tellOthers(written);
     return answer;
@@ -209,17 +210,17 @@ export function openRounds(
   /** One that the database refuses must not keep its neighbours from being settled. */
   async function oneByOne(batch: Queued[], error: unknown): Promise<void> {
     if (batch.length === 1) {
-      batch[0]?.ended(error);
+      batch[0]?.whom.ended(error);
       return;
     }
-    for (const { done, ended } of batch) {
+    for (const { done, whom } of batch) {
       try {
         const { lost } = await step(sql, { ...still, done: [done] });
         if (lost.length > 0) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
-        ended();
+        whom.ended();
         tellOthers([done]);
       } catch (reason) {
-        ended(reason);
+        whom.ended(reason);
       }
     }
   }
@@ -234,8 +235,8 @@ export function openRounds(
   }
 
   return {
-    settle(done, ended) {
-      queue.push({ done, ended });
+    settle(done, whom) {
+      queue.push({ done, whom });
       watch();
       ring();
     },

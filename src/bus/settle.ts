@@ -39,7 +39,7 @@ export async function doneOf(
   { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] },
 ): Promise<Done> {
   const { result, answer = null, next = [] } = outcome;
-  if (next.length === 0) return lastOf(message, { outcome, records });
+  if (next.length === 0) return lastOf(message, outcome, records);
   const seen = new Set<string>();
   for (const { to, key = "" } of next) {
     if (seen.has(`${to} ${key}`)) throw new Failure("internal", `two follow-ups to ${to} need keys of their own`);
@@ -49,7 +49,7 @@ export async function doneOf(
 }
 
 /** The same of an outcome without follow-ups. */
-export function lastOf(message: Claimed, { outcome, records }: { outcome: Outcome<unknown>; records: Fact[] }): Done {
+export function lastOf(message: Claimed, outcome: Outcome<unknown>, records: Fact[]): Done {
   const { result, wait, answer = null } = outcome;
   if (answer || wait || message.joinId !== null) return { message, result, answer, records, next: [] };
   throw new Failure("internal", `${message.service}.${message.role} neither went on nor answered`);
@@ -58,7 +58,8 @@ export function lastOf(message: Claimed, { outcome, records }: { outcome: Outcom
 /** Whether an attempt can be settled together with others, in one statement. What needs more has its own transaction. */
 export function isPlain(
   message: Claimed,
-  { outcome, staged, aside }: { outcome: Outcome<unknown>; staged: Staged[]; aside?: Aside },
+  outcome: Outcome<unknown>,
+  { staged, aside }: Pick<Left, "staged" | "aside">,
 ): boolean {
   return (
     staged.length === 0 &&

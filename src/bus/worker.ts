@@ -12,7 +12,7 @@ import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
 import { extend } from "../store/leases.ts";
 import { listen, type Wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
-import { type Attempt, attempt, endLate, type Workshop } from "./attempt.ts";
+import { Attempt, endLate, type Workshop } from "./attempt.ts";
 import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
@@ -20,7 +20,7 @@ import { openRounds, type WorkerLanes } from "./round.ts";
 import { giveBack } from "./settle.ts";
 import { upkeep } from "./upkeep.ts";
 
-export type WorkerOptions = Omit<Workshop, "settle" | "later"> & {
+export type WorkerOptions = Omit<Workshop, "settle" | "later" | "over"> & {
   sql: Database;
   name: string; // unique among all workers
   handlers: AnyHandler[];
@@ -50,7 +50,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { sql, name, handlers, concurrency, leaseMs, pollMs, log } = options;
   const roles = handlers.map(({ role }) => role);
   const byRole = new Map(handlers.map((handler) => [handler.role, handler]));
-  const running = new Map<string, Attempt>(); // by message
+  const running = new Set<Attempt>();
   const flows = openFlows();
   let lanes: WorkerLanes = new Map();
   let stopping = false; // claims nothing more
@@ -64,6 +64,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const shop: Workshop = {
     ...options,
     settle: rounds.settle,
+    over(attempt, settled) {
+      running.delete(attempt);
+      rounds.released(attempt.message, settled);
+      if (running.size === 0 && !ahead) whenEmpty();
+      ring();
+    },
     later(delayMs) {
       lookAt = Math.min(lookAt, performance.now() + delayMs + 1);
       ring();
@@ -88,21 +94,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   function callOff(rootId: string): void {
-    for (const { message, abort } of running.values()) {
-      if (message.rootId === rootId) abort(new Failure("cancelled", "the trace was called off"));
+    for (const attempt of running) {
+      if (attempt.message.rootId === rootId) attempt.abort(new Failure("cancelled", "the trace was called off"));
     }
   }
 
   function begin(message: Taken): void {
     const handler = byRole.get(`${message.service}.${message.role}`);
     if (!handler) throw new Failure("internal", `claimed a message of ${message.service}.${message.role}`);
-    const over = (settled: boolean) => {
-      running.delete(message.id);
-      rounds.released(message, settled);
-      if (running.size === 0 && !ahead) whenEmpty();
-      ring();
-    };
-    running.set(message.id, attempt(handler, message, { shop, over }));
+    const attempt = new Attempt(handler, message, shop);
+    running.add(attempt);
+    attempt.begin();
   }
 
   /** Finds what nobody told us about, and what has become due. */
@@ -209,13 +211,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   async function keepLeases(): Promise<void> {
-    const inHand = [...running.values()].map(({ message }) => message);
+    const inHand = [...running].map(({ message }) => message);
     if (inHand.length === 0) return;
     const tokens = [...new Set(inHand.map(({ token }) => token))];
     const held = new Set(await extend(sql, { worker: name, tokens, leaseMs }));
-    for (const { message, abort } of running.values()) {
-      if (tokens.includes(message.token) && !held.has(message.token))
-        abort(new Failure("lease_lost", "the lease ran out"));
+    for (const attempt of running) {
+      const { token } = attempt.message;
+      if (tokens.includes(token) && !held.has(token)) attempt.abort(new Failure("lease_lost", "the lease ran out"));
     }
     for (const rootId of await cancelledOf(sql, [...new Set(inHand.map(({ rootId }) => rootId))])) callOff(rootId);
   }
@@ -231,7 +233,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const lateness = setInterval(
     () => {
       const now = performance.now();
-      for (const one of running.values()) if (now >= one.overAt) endLate(one, shop);
+      for (const attempt of running) if (now >= attempt.overAt) endLate(attempt);
     },
     Math.min(100, Math.max(10, options.attemptMs / 5)),
   );
@@ -252,9 +254,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       clearInterval(heartbeat);
       clearInterval(lateness);
       await Promise.all([
-        ...[...running.values()].map(async ({ message, abort }) => {
-          await giveBack(options, message).catch(() => {}); // the lease runs out by itself
-          abort(new Failure("lease_lost", "the worker stopped"));
+        ...[...running].map(async (attempt) => {
+          await giveBack(options, attempt.message).catch(() => {}); // the lease runs out by itself
+          attempt.abort(new Failure("lease_lost", "the worker stopped"));
         }),
       ]);
       over = true;
