@@ -9,6 +9,7 @@ import type { Log } from "../contracts/log.ts";
 import type { BusPolicy } from "../contracts/policy.ts";
 import { countEnds } from "../ops/ends.ts";
 import { compareShadows } from "../ops/shadows.ts";
+import { limitsRunning, runningCaps } from "../rules/quota.ts";
 import { run } from "../services/buildtest/run.ts";
 import { ask } from "../services/chat/ask.ts";
 import { generate } from "../services/codegen/generate.ts";
@@ -107,6 +108,7 @@ export async function runWorker(
     shards: (role) => bus.current().shards.keys[role] ?? bus.current().shards.default,
     circuits: circuits.current,
     budgets: () => quotas.current().budgets,
+    caps: () => (limitsRunning(quotas.current()) ? (whose) => runningCaps(quotas.current(), whose) : null),
     retention: () => retentionOf(bus.current()),
     concurrency: config.concurrency,
     leaseMs: config.leaseMs,

@@ -2,7 +2,7 @@ import type { Asked, Took } from "../store/claims.ts";
 import type { Flow } from "../store/messages.ts";
 
 /** A flow is the messages of one tenant, of one priority, on one lane. This one had some when we last heard of it. */
-type Waiting = Flow & { heardMs: number };
+type Waiting = Flow & { heardMs: number; fullUntilMs: number };
 
 /** The lanes of our roles. `mine`: leased to us; `closed`: nothing may be claimed there now. */
 export type Lanes = ReadonlyMap<number, { mine: boolean; closed: boolean }>;
@@ -19,7 +19,11 @@ export type Flows = {
   /** What to ask for when `limit` may be taken: our own lanes first, those of others only when ours are empty. */
   ask(lanes: Lanes, limit: number, nowMs: number): Wish;
   /** What came of it. A flow that gave less than was asked of it is empty, unless others took from it at that moment. */
-  took(flows: Took[], wish: Wish, { limit, contested }: { limit: number; contested: boolean }): void;
+  took(flows: Took[], asked: Asked[], { limit, contested }: { limit: number; contested: boolean }): void;
+  /** Nothing of these may be taken before `untilMs`: as many as may be are in hand. */
+  full(flows: Flow[], untilMs: number): void;
+  /** Some of what was in hand is not any more. */
+  room(): void;
   /** Below this seq no transaction is open any more: what is there, is visible. */
   settledBelow(seq: number): void;
   /** Looks at everything again, once: rows may have come back below what was taken. */
@@ -39,25 +43,28 @@ export function openFlows(): Flows {
   let settled = 0;
   let turn = 0; // so that those beyond `askedMost` have their turn too
 
-  function split(lanes: Lanes): { own: Waiting[]; foreign: Waiting[] } {
+  function split(lanes: Lanes, nowMs: number): { own: Waiting[]; foreign: Waiting[]; fullMs: number | null } {
     const own: Waiting[] = [];
     const foreign: Waiting[] = [];
+    let fullMs: number | null = null;
     for (const flow of waiting.values()) {
       const lane = lanes.get(flow.lane);
-      if (lane && !lane.closed) (lane.mine ? own : foreign).push(flow);
+      if (!lane || lane.closed) continue;
+      if (flow.fullUntilMs > nowMs) fullMs = Math.min(fullMs ?? Number.POSITIVE_INFINITY, flow.fullUntilMs - nowMs);
+      else (lane.mine ? own : foreign).push(flow);
     }
-    return { own, foreign };
+    return { own, foreign, fullMs };
   }
 
   return {
     hear(flows, nowMs) {
       for (const flow of flows) {
         const key = keyOf(flow);
-        if (!waiting.has(key)) waiting.set(key, { ...flow, heardMs: nowMs });
+        if (!waiting.has(key)) waiting.set(key, { ...flow, heardMs: nowMs, fullUntilMs: 0 });
       }
     },
     ask(lanes, limit, nowMs) {
-      const { own, foreign } = split(lanes);
+      const { own, foreign } = split(lanes, nowMs);
       const all = own.length > 0 ? own : foreign.filter(({ heardMs }) => nowMs - heardMs >= courtesyMs);
       turn = all.length > askedMost ? (turn + askedMost) % all.length : 0;
       const asked =
@@ -74,7 +81,7 @@ export function openFlows(): Flows {
         }),
       };
     },
-    took(flows, { asked }, { limit, contested }) {
+    took(flows, asked, { limit, contested }) {
       const came = new Map<string, Took>();
       let all = 0;
       for (const flow of flows) {
@@ -92,6 +99,15 @@ export function openFlows(): Flows {
         if (count < flow.most && rows < flow.rows) waiting.delete(key);
       }
     },
+    full(flows, untilMs) {
+      for (const flow of flows) {
+        const known = waiting.get(keyOf(flow));
+        if (known) known.fullUntilMs = untilMs;
+      }
+    },
+    room() {
+      for (const flow of waiting.values()) flow.fullUntilMs = 0;
+    },
     settledBelow(seq) {
       settled = Math.max(settled, seq);
     },
@@ -99,9 +115,9 @@ export function openFlows(): Flows {
       last.clear();
     },
     nextMs(lanes, nowMs) {
-      const { own, foreign } = split(lanes);
+      const { own, foreign, fullMs } = split(lanes, nowMs);
       if (own.length > 0) return 0;
-      if (foreign.length === 0) return null;
+      if (foreign.length === 0) return fullMs;
       return Math.max(0, courtesyMs - Math.max(...foreign.map(({ heardMs }) => nowMs - heardMs)));
     },
   };

@@ -1,7 +1,8 @@
 import { Failure } from "../contracts/failure.ts";
-import type { Address, Taken } from "../store/claims.ts";
+import type { Address, Asked, Claim, Taken } from "../store/claims.ts";
 import { nothing } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
+import { type Cap, claimUnder, runningNow } from "../store/running.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
 import type { Settled } from "./attempt.ts";
@@ -28,7 +29,14 @@ export type RoundOptions = {
   leaseMs: number;
   concurrency: number;
   packFrom?: number | undefined; // a claim of so many that is all done is a pack
+  caps?: (() => CapsOf | null) | undefined; // null: as many as they like may run
 };
+
+/** Under which names what goes to a role for a tenant counts, and how many may be in hand at one time. */
+export type CapsOf = (whose: { role: string; tenant: string }) => Cap[];
+
+/** Flows whose messages count under the same names. */
+type Capped = { caps: Cap[]; asked: Asked[] };
 
 type Queued = { done: Done; whom: Settled };
 
@@ -39,17 +47,20 @@ type Held = {
   sure: boolean; // no settlement of it went astray: what it was given with, it still has
   runsOut: boolean; // one of its messages could not be settled
   gone: boolean; // it went with the last of them
+  capped: boolean; // somebody may wait for its end
 };
 
 const batchMost = 1000; // settlements of one statement
 const firstMost = 64; // messages of a claim, as long as nothing is known of their size
 const claimBytes = 8_388_608; // what a claim brings is about that much at most
 const besideFrom = 100; // settlements that are worth a statement of their own
+const fullMs = 100; // how soon what is full is looked at again, when it is others who make room
+const groupsMost = 16; // of flows with a cap, a round
 const packSpan = 32_767; // ids of one pack lie so close together
 const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
-  { sql, name, leaseMs, concurrency, packFrom = 32 }: RoundOptions,
+  { sql, name, leaseMs, concurrency, caps, packFrom = 32 }: RoundOptions,
   { flows, ring }: { flows: Flows; ring: () => void },
 ): Rounds {
   let queue: Queued[] = [];
@@ -68,6 +79,7 @@ export function openRounds(
   };
   let settling: Promise<void> | null = null; // a settlement beside the claims, while there is much of both
   let claims = 0; // under way
+  let turn = 0; // so that groups beyond `groupsMost` have their turn too
   let watched = false; // whether the queue is looked at when this turn of the event loop is over
   // Parts of what may be in hand, so that one is claimed and one is settled while another is worked on.
   const claimMost = Math.min(batchMost, Math.max(firstMost, Math.ceil(concurrency / 4)));
@@ -76,7 +88,8 @@ export function openRounds(
   async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
     const limit = Math.min(free, claimMost, reach);
     const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], own: true };
-    const asks = wish.asked.length > 0;
+    const { asked, capped } = apart(wish.asked, lanes);
+    const asks = asked.length > 0;
     // Little: one statement and one commit for both. Much: two that run side by side.
     if (asks && queue.length >= besideFrom) settling ??= settleBeside();
     const beside = settling !== null;
@@ -84,21 +97,72 @@ export function openRounds(
     const letGo = beside ? [] : freed;
     if (!beside) freed = [];
     if (now.length === 0 && !asks && letGo.length === 0) {
+      if (capped.length > 0) return takeCapped(capped, limit, lanes);
       await settling;
       return [];
     }
     claims += 1;
-    const answer = await settle(now, letGo, { ...still, ...wish, limit, lanes }).finally(() => {
+    const answer = await settle(now, letGo, { ...still, ...wish, asked, limit, lanes }).finally(() => {
       claims -= 1;
     });
-    flows.took(answer.flows, wish, { limit, contested: answer.contested });
-    const [first] = answer.taken;
-    if (first) {
-      const each = answer.bytes / answer.taken.length;
-      reach = Math.max(1, Math.min(claimMost, 2 * reach, Math.floor(claimBytes / each)));
-      leases.set(first.token, { size: answer.leased, open: answer.leased, sure: true, runsOut: false, gone: false });
+    flows.took(answer.flows, asked, { limit, contested: answer.contested });
+    remember(answer, false);
+    if (capped.length === 0 || answer.leased >= limit) return answer.taken;
+    return [...answer.taken, ...(await takeCapped(capped, limit - answer.leased, lanes))];
+  }
+
+  function remember({ taken, leased, bytes }: Claim, capped: boolean): void {
+    const [first] = taken;
+    if (!first) return;
+    reach = Math.max(1, Math.min(claimMost, 2 * reach, Math.floor((claimBytes * taken.length) / bytes)));
+    leases.set(first.token, { size: leased, open: leased, sure: true, runsOut: false, gone: false, capped });
+  }
+
+  /** What is asked for, and apart from it what may be in hand only so many times. */
+  function apart(all: Asked[], lanes: WorkerLanes): { asked: Asked[]; capped: Capped[] } {
+    const capsOf = caps?.();
+    if (!capsOf) return { asked: all, capped: [] };
+    const asked: Asked[] = [];
+    const groups = new Map<string, Capped>();
+    for (const flow of all) {
+      const lane = lanes.get(flow.lane);
+      const own = lane ? capsOf({ role: `${lane.service}.${lane.role}`, tenant: flow.tenant }) : [];
+      const key = own.map((cap) => cap.name).join("\n");
+      const group = groups.get(key);
+      if (own.length === 0) asked.push(flow);
+      else if (group) group.asked.push(flow);
+      else groups.set(key, { caps: own, asked: [flow] });
     }
-    return answer.taken;
+    return { asked, capped: [...groups.values()] };
+  }
+
+  /** Claims of flows with a cap, each group in a transaction of its own. What was claimed is never lost to an error. */
+  async function takeCapped(groups: Capped[], limit: number, lanes: WorkerLanes): Promise<Taken[]> {
+    const taken: Taken[] = [];
+    const names = groups.flatMap((group) => group.caps.map((cap) => cap.name));
+    const running = await runningNow(sql, [...new Set(names)]);
+    const fullUntil = performance.now() + fullMs;
+    const open: Capped[] = [];
+    for (const group of groups) {
+      if (group.caps.every((cap) => (running.get(cap.name) ?? 0) < cap.most)) open.push(group);
+      else flows.full(group.asked, fullUntil);
+    }
+    turn = open.length > groupsMost ? (turn + groupsMost) % open.length : 0;
+    for (const group of [...open.slice(turn), ...open.slice(0, turn)].slice(0, groupsMost)) {
+      const left = limit - taken.length;
+      if (left <= 0) break;
+      try {
+        const claim = await claimUnder(sql, group.caps, { ...still, asked: group.asked, limit: left, lanes });
+        if (claim.full) flows.full(group.asked, fullUntil);
+        flows.took(claim.flows, group.asked, { limit: claim.full ? 0 : left, contested: claim.contested });
+        remember(claim, true);
+        taken.push(...claim.taken);
+      } catch (error) {
+        if (taken.length === 0) throw error;
+        break;
+      }
+    }
+    return taken;
   }
 
   async function settleBeside(): Promise<void> {
@@ -245,6 +309,7 @@ export function openRounds(
       if (!lease) return;
       if (!settled) lease.runsOut = true;
       lease.open -= 1;
+      if (lease.capped) flows.room();
       if (lease.open > 0) return;
       leases.delete(token);
       if (!lease.runsOut && !lease.gone) freed.push(token);

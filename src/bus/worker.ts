@@ -16,7 +16,7 @@ import { Attempt, endLate, type Workshop } from "./attempt.ts";
 import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
-import { openRounds, type WorkerLanes } from "./round.ts";
+import { type CapsOf, openRounds, type WorkerLanes } from "./round.ts";
 import { giveBack } from "./settle.ts";
 import { upkeep } from "./upkeep.ts";
 
@@ -26,6 +26,7 @@ export type WorkerOptions = Omit<Workshop, "settle" | "later" | "over"> & {
   handlers: AnyHandler[];
   shards?: (role: string) => number | null; // of a role; null: as many as it has, 4 when it is new
   circuits?: () => CircuitPolicy;
+  caps?: () => CapsOf | null; // how many may be in hand at one time, over all workers; null: no limit anywhere
   retention?: () => Retention;
   concurrency: number; // messages at one time
   packFrom?: number; // from how many messages a claim that is all done is written as one row; 32 unless given

@@ -77,11 +77,6 @@ export type RoutePolicies = z.infer<typeof RoutePolicies>;
 
 const most = z.number().int().min(1).max(1_000_000_000).nullable(); // null: no limit
 
-const RoleLimits = z.strictObject({
-  max_waiting: most, // messages on one lane, due or not; then the door answers 429
-});
-export type RoleLimits = z.infer<typeof RoleLimits>;
-
 /** New requests a second; `burst` of them may come at once. */
 export const Rate = z.strictObject({
   per_s: z.number().min(0.001).max(1_000_000),
@@ -89,8 +84,16 @@ export const Rate = z.strictObject({
 });
 export type Rate = z.infer<typeof Rate>;
 
+const RoleLimits = z.strictObject({
+  max_waiting: most, // messages on one lane, due or not; then the door answers 429
+  max_running: most, // messages of the role in hand at one time, over all workers
+  rate: Rate.nullable(), // of new requests to it; null: no limit
+});
+export type RoleLimits = z.infer<typeof RoleLimits>;
+
 const TenantLimits = z.strictObject({
   max_waiting: most, // due messages of the tenant on a lane; then the door answers 429
+  max_running: most, // messages of the tenant in hand at one time, of all roles and over all workers
   rate: Rate.nullable(), // of its new requests; null: no limit
 });
 export type TenantLimits = z.infer<typeof TenantLimits>;

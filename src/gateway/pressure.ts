@@ -1,9 +1,9 @@
 import { addressOf } from "../bus/roles.ts";
 import { Failure } from "../contracts/failure.ts";
-import type { LimitsPolicy } from "../contracts/policy.ts";
+import type { LimitsPolicy, Rate } from "../contracts/policy.ts";
 import { roleLimits, tenantLimits } from "../rules/quota.ts";
 import { foldDeltas } from "../store/backlog.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Sql } from "../store/database.ts";
 import { hasDue, laneFill, takeToken } from "../store/limits.ts";
 
 const fullRetryMs = 2000; // how soon a full lane is worth another try
@@ -19,12 +19,22 @@ export async function refuseTooMany(
   { tenant, to, policy }: { tenant: string; to: string; policy: LimitsPolicy },
 ): Promise<void> {
   const { rate, max_waiting: ofTenant } = tenantLimits(policy, tenant);
-  const { max_waiting: ofLane } = roleLimits(policy, to);
+  const { max_waiting: ofLane, rate: roleRate } = roleLimits(policy, to);
   if (ofLane !== null || ofTenant !== null) await refuseFull(sql, { tenant, to, ofLane, ofTenant });
-  const waitMs = rate === null ? null : await takeToken(sql, tenant, rate);
+  if (rate === null && roleRate === null) return;
+  // Who is refused for one of the two has not used up the other.
+  await sql.begin(async (tx) => {
+    if (rate) await mustHaveToken(tx, { tenant }, rate);
+    if (roleRate) await mustHaveToken(tx, { role: to }, roleRate);
+  });
+}
+
+async function mustHaveToken(tx: Sql, whose: { tenant: string } | { role: string }, rate: Rate): Promise<void> {
+  const waitMs = await takeToken(tx, whose, rate);
   if (waitMs === null) return;
-  throw tooMany(`${tenant} may send ${rate?.per_s} requests a second; try again in ${waitMs} ms`, {
-    limit: "rate",
+  const what = "tenant" in whose ? `${whose.tenant} may send` : `${whose.role} takes`;
+  throw tooMany(`${what} ${rate.per_s} requests a second; try again in ${waitMs} ms`, {
+    limit: "tenant" in whose ? "rate" : "role_rate",
     retry_after_ms: waitMs,
   });
 }

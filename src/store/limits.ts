@@ -1,5 +1,5 @@
 import type { Rate } from "../contracts/policy.ts";
-import type { Sql } from "./database.ts";
+import { part, type Sql } from "./database.ts";
 
 /** How full a lane is. `loose`: rows that nobody has folded into the counters yet. */
 export type Fill = { lane: number; waiting: number; ready: number; loose: number };
@@ -40,14 +40,22 @@ export async function hasDue(
 }
 
 /**
- * Takes one token of a tenant's bucket, which holds `burst` and gains `per_s` a second. Answers null when there was one,
- * and else in how many milliseconds there will be.
+ * Takes one token of the bucket of a tenant or of a role, which holds `burst` and gains `per_s` a second. Answers null when
+ * there was one, and else in how many milliseconds there will be.
  */
-export async function takeToken(sql: Sql, tenant: string, { per_s, burst }: Rate): Promise<number | null> {
+export async function takeToken(
+  sql: Sql,
+  whose: { tenant: string } | { role: string },
+  { per_s, burst }: Rate,
+): Promise<number | null> {
+  const { buckets, key, name } =
+    "tenant" in whose
+      ? { buckets: part`rate_buckets`, key: part`tenant`, name: whose.tenant }
+      : { buckets: part`role_buckets`, key: part`role`, name: whose.role };
   const [row] = await sql<{ taken: boolean; tokens: number }[]>`
     with took as (
-      insert into rate_buckets as b (tenant, tokens) values (${tenant}, ${burst}::float8 - 1)
-      on conflict (tenant) do update
+      insert into ${buckets} as b (${key}, tokens) values (${name}, ${burst}::float8 - 1)
+      on conflict (${key}) do update
       set tokens = least(${burst}, b.tokens + greatest(0, extract(epoch from bus_now() - b.at)) * ${per_s}::float8) - 1,
           at = greatest(b.at, bus_now())
       where least(${burst}, b.tokens + greatest(0, extract(epoch from bus_now() - b.at)) * ${per_s}::float8) >= 1
@@ -56,8 +64,8 @@ export async function takeToken(sql: Sql, tenant: string, { per_s, burst }: Rate
     select true as taken, tokens from took
     union all
     select false, b.tokens + greatest(0, extract(epoch from bus_now() - b.at)) * ${per_s}::float8
-    from rate_buckets b
-    where b.tenant = ${tenant} and not exists (select from took)`;
+    from ${buckets} b
+    where b.${key} = ${name} and not exists (select from took)`;
   if (row?.taken) return null;
   // Without a row the bucket was made beside us a moment ago: then at most one token is missing.
   return Math.max(1, Math.ceil(((1 - Math.min(1, row?.tokens ?? 0)) / per_s) * 1000));

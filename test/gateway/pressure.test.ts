@@ -14,7 +14,7 @@ describe("back-pressure at the door", () => {
   beforeEach(async () => {
     limits = shippedLimits;
     await door.world.sql.unsafe(
-      "truncate bus_messages, bus_ready, bus_delayed, bus_keys, bus_deltas, bus_backlog, rate_buckets",
+      "truncate bus_messages, bus_ready, bus_delayed, bus_keys, bus_deltas, bus_backlog, rate_buckets, role_buckets",
     );
   });
   afterAll(() => door.close());
@@ -39,6 +39,7 @@ describe("back-pressure at the door", () => {
   test.each([
     ["lane is full", "lane", () => set({ max_waiting: 2 }, {})],
     ["tenant has too much waiting", "tenant", () => set({}, { max_waiting: 2 })],
+    ["role is asked too fast", "role_rate", () => set({ rate: { per_s: 0.1, burst: 2 } }, { rate: null })],
     ["tenant comes too fast", "rate", () => set({}, { rate: { per_s: 0.1, burst: 2 } })],
   ])("refuses when a %s: 429, when to come again, and nothing is written", async (_, limit, narrow) => {
     narrow();
@@ -75,6 +76,17 @@ describe("back-pressure at the door", () => {
 
     await door.world.moveClock(11);
     expect((await chat("two")).status).toBe(202);
+  });
+
+  test("who is refused by a role keeps what the tenant may still send", async () => {
+    set({ rate: { per_s: 0.1, burst: 1 } }, { rate: { per_s: 0.1, burst: 2 } });
+    expect((await chat("one")).status).toBe(202);
+    expect(Told.parse(await (await chat("two")).json()).limit).toBe("role_rate");
+    expect(Told.parse(await (await chat("three")).json()).limit).toBe("role_rate");
+
+    set({}, { rate: { per_s: 0.1, burst: 2 } });
+    expect((await chat("four")).status).toBe(202);
+    expect((await chat("five")).status).toBe(429);
   });
 
   test("lets a tenant with a key of its own do what the default forbids", async () => {

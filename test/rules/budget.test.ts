@@ -44,8 +44,8 @@ test.each([
   ["budgets.keys.acme.week", { keys: { acme: { week: null } } }],
 ])("a policy that is wrong at %s is refused there", (where, wrong) => {
   const read = LimitsPolicy.safeParse({
-    roles: { default: { max_waiting: null }, keys: {} },
-    tenants: { default: { max_waiting: null, rate: null }, keys: {} },
+    roles: { default: { max_waiting: null, max_running: null, rate: null }, keys: {} },
+    tenants: { default: { max_waiting: null, max_running: null, rate: null }, keys: {} },
     budgets: { estimate, default: { day: null, month: null, trace: null }, keys: {}, ...wrong },
   });
   const named = read.error?.issues.map(({ path, ...issue }) =>

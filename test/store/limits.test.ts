@@ -35,7 +35,7 @@ test("a bucket lets through what a plain model of it does, also when many take a
           await world.sql`update hands set s = s + ${passes}::float8`;
           tokens = Math.min(burst, tokens + passes * per_s);
           const answers = await Promise.all(
-            Array.from({ length: takers }, () => takeToken(world.sql, "local", { per_s, burst })),
+            Array.from({ length: takers }, () => takeToken(world.sql, { tenant: "local" }, { per_s, burst })),
           );
           const through = Math.min(takers, Math.floor(tokens));
           expect(answers.filter((wait) => wait === null)).toHaveLength(through);
@@ -51,10 +51,10 @@ test("a bucket lets through what a plain model of it does, also when many take a
 test("who is told to wait comes through when he has waited, and not before", async () => {
   await world.sql.unsafe("truncate rate_buckets; update hands set s = 0");
   const rate = { per_s: 0.5, burst: 1 };
-  expect(await takeToken(world.sql, "local", rate)).toBeNull();
-  expect(await takeToken(world.sql, "local", rate)).toBe(2000);
+  expect(await takeToken(world.sql, { tenant: "local" }, rate)).toBeNull();
+  expect(await takeToken(world.sql, { tenant: "local" }, rate)).toBe(2000);
   await world.sql`update hands set s = 1.5`;
-  expect(await takeToken(world.sql, "local", rate)).toBe(500);
+  expect(await takeToken(world.sql, { tenant: "local" }, rate)).toBe(500);
   await world.sql`update hands set s = 2`;
-  expect(await takeToken(world.sql, "local", rate)).toBeNull();
+  expect(await takeToken(world.sql, { tenant: "local" }, rate)).toBeNull();
 });
