@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { migrationsFolder, version } from "../../src/app/paths.ts";
 import { publish, publishAll, type Request } from "../../src/bus/publish.ts";
 import { Failure } from "../../src/contracts/failure.ts";
+import { traceIdAt } from "../../src/rules/traceid.ts";
 import { connect, type Database } from "../../src/store/database.ts";
 import { declareRoles } from "../../src/store/lanes.ts";
 import { migrate } from "../../src/store/migrations.ts";
@@ -50,7 +51,7 @@ function requestOf(body: Body, lane?: Lane): Request {
     tenant: tenants[body.n % tenants.length] ?? "local",
     intent: "chat",
     payload: body,
-    traceId: randomUUID(),
+    traceId: traceIdAt(Date.now(), randomUUID()), // as the gateway makes them
     idempotencyKey: `bench-${body.n}`,
     traceparent: null,
     ...lane,

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import { openGateway } from "../gateway/server.ts";
+import { traceIdAt } from "../rules/traceid.ts";
 import { connect } from "../store/database.ts";
 import type { Running } from "./child.ts";
 import type { Config } from "./config.ts";
@@ -36,7 +37,7 @@ export async function runGateway(
       refusesAddress: refuserBy(outbound.current),
       log,
       now: () => new Date(),
-      newTraceId: randomUUID,
+      newTraceId: () => traceIdAt(Date.now(), randomUUID()),
       version,
     });
 

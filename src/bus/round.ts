@@ -3,6 +3,7 @@ import type { Address, Asked, Claim, Taken } from "../store/claims.ts";
 import { nothing } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
 import { type Cap, claimUnder, runningNow } from "../store/running.ts";
+import { takeOne } from "../store/single.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
 import type { Settled } from "./attempt.ts";
@@ -101,6 +102,9 @@ export function openRounds(
       await settling;
       return [];
     }
+    const [only] = asked;
+    const idle = leases.size === 0 && now.length === 0 && letGo.length === 0 && !beside;
+    if (only && asked.length === 1 && capped.length === 0 && idle) return takeFirst(only, limit, lanes);
     claims += 1;
     const answer = await settle(now, letGo, { ...still, ...wish, asked, limit, lanes }).finally(() => {
       claims -= 1;
@@ -109,6 +113,14 @@ export function openRounds(
     remember(answer, false);
     if (capped.length === 0 || answer.leased >= limit) return answer.taken;
     return [...answer.taken, ...(await takeCapped(capped, limit - answer.leased, lanes))];
+  }
+
+  /** After a pause mostly one message comes, and to claim one is cheaper than to claim many. */
+  async function takeFirst(only: Asked, limit: number, lanes: WorkerLanes): Promise<Taken[]> {
+    const claim = await takeOne(sql, only, { worker: name, limit, lanes, leaseMs });
+    flows.took(claim.flows, [{ ...only, rows: claim.more ? 1 : 2 }], { limit, contested: false });
+    remember(claim, false);
+    return claim.taken;
   }
 
   function remember({ taken, leased, bytes }: Claim, capped: boolean): void {

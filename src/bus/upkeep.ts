@@ -11,12 +11,22 @@ import { type Wake, wake } from "../store/wake.ts";
 import { turnCircuits } from "./circuits.ts";
 import { afterEnd, publishIn, type Settling, settleLapsed } from "./settle.ts";
 
-/** What every worker does for all, once a second: whoever comes first does it, the others find nothing. */
-export async function upkeep(settling: Settling, circuits: CircuitPolicy | null): Promise<void> {
+/**
+ * What every worker does for all, once a second: whoever comes first does it, the others find nothing. `breathe` is waited
+ * for in between, so that a message that comes meanwhile does not stand behind all of it.
+ */
+export async function upkeep(
+  settling: Settling,
+  { circuits, breathe }: { circuits: CircuitPolicy | null; breathe: () => Promise<void> },
+): Promise<void> {
   await settleLapsed(settling);
+  await breathe();
   await expireMessages(settling);
+  await breathe();
   await expireWaits(settling);
+  await breathe();
   await foldDeltas(settling.sql);
+  await breathe();
   if (circuits) await turnCircuits(settling.sql, circuits);
 }
 

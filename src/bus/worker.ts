@@ -39,6 +39,8 @@ export type Worker = { stop(graceMs: number): Promise<void> };
 
 const silent = () => {};
 const muchFrom = 100; // messages of one claim
+const breathMs = 20;
+const lookLateMs = 20; // a look may wait for what we heard of
 const historyEveryMs = 60_000;
 const doubtEveryMs = 10_000;
 const usualRetention: Retention = { historyMs: 30 * 86_400_000, partitionMs: 86_400_000, answeredMs: 30 * 86_400_000 };
@@ -54,6 +56,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const running = new Set<Attempt>();
   const flows = openFlows();
   let lanes: WorkerLanes = new Map();
+  let begun = false; // has its first heartbeat behind it
   let stopping = false; // claims nothing more
   let over = false; // waits for nothing more
   let trials: number[] = []; // lanes whose circuit is half open
@@ -118,6 +121,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lookAt = startedAt + Math.min(pollMs, due.nextMs === null ? pollMs : due.nextMs + 1);
   }
 
+  /** What we heard of goes first, but not for ever. */
+  function isTimeToLook(): boolean {
+    const now = performance.now();
+    return now >= lookAt + (flows.nextMs(lanes, now) === 0 ? lookLateMs : 0);
+  }
+
   function free(): number {
     return stopping ? 0 : concurrency - running.size;
   }
@@ -138,7 +147,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         };
       });
       try {
-        if (!stopping && performance.now() >= lookAt) await look();
+        if (!stopping && isTimeToLook()) await look();
         for (const lane of trials.splice(0)) await probe(lane);
         const taken = await (ahead ?? rounds.go(free(), lanes)).finally(() => {
           ahead = null;
@@ -167,15 +176,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     return nextMs === null ? lookMs : Math.min(nextMs, lookMs);
   }
 
+  /** Between two statements that nobody waits for. */
+  async function breathe(): Promise<void> {
+    if (begun && !stopping) await pause(Math.min(breathMs, leaseMs / 150), undefined, { ref: false });
+  }
+
   const upkept = { historyAt: 0, doubtAt: performance.now() + doubtEveryMs };
   let mark: { seq: string; next: string } | null = null;
 
   /** Keeps the leases of what runs, takes up what others lost, and tells that we live. */
   async function keepAlive(): Promise<void> {
     await keepLeases();
+    await breathe();
     await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
+    await breathe();
     const all = await balanceLanes(sql, { worker: name, roles, leaseMs });
-    await upkeep(options, options.circuits?.() ?? null);
+    await breathe();
+    await upkeep(options, { circuits: options.circuits?.() ?? null, breathe });
     const circuits = new Map((await openCircuits(sql)).map(({ lane, state }) => [lane, state]));
     lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: circuits.has(id) }]));
     trials = [...circuits].flatMap(([lane, state]) => (state === "half_open" && lanes.has(lane) ? [lane] : []));
@@ -231,6 +248,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     return beating;
   };
   await alive();
+  begun = true;
   const lateness = setInterval(
     () => {
       const now = performance.now();

@@ -12,11 +12,15 @@ export type Backlog = {
 
 /**
  * Folds what changed since the last time into the counters. One process at a time; the others do nothing. The counters
- * and what is not yet folded always add up to the truth, so when this runs is a question of speed only.
+ * and what is not yet folded always add up to the truth, so when this runs is a question of speed only; nor does it
+ * wait for the disk.
  */
 export async function foldDeltas(sql: Sql): Promise<void> {
   await sql`
-    with mine as (select pg_try_advisory_xact_lock(hashtextextended('dagent.fold', 0)) as locked),
+    with mine as materialized (
+      select pg_try_advisory_xact_lock(hashtextextended('dagent.fold', 0)) as locked,
+             set_config('synchronous_commit', 'off', true)
+    ),
     taken as (
       delete from bus_deltas where (select locked from mine) returning *
     ),

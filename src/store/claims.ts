@@ -29,10 +29,7 @@ export type Taken = Claimed & {
 /** A statement answers few rows, with many messages in each: what they are made of is cheaper to take apart here. */
 export type Row = { kind: number; body: string };
 
-/**
- * Messages come as columns: their values with `mark` between them, which no value has; the columns with `columnMark`. What
- * is the same for a lane, or rarely there, does not travel with each.
- */
+/** Messages come as columns, made by `bus_wire`: their values with `mark` between them, the columns with `columnMark`. */
 const mark = "\u0001";
 const columnMark = "\u0002";
 type Rest = {
@@ -67,29 +64,34 @@ export type Claim = { taken: Taken[]; leased: number; bytes: number; flows: Took
 export const nothing: Claim = { taken: [], leased: 0, bytes: 0, flows: [], contested: false };
 
 /** The messages among the rows of a claim. */
-export function takenOf(rows: Row[], { worker, lanes }: Wanted): Claim {
+export function takenOf(rows: Row[], wanted: Pick<Wanted, "worker" | "lanes">): Claim {
   const said = rows.find(({ kind }) => kind === leaseRow);
   const lease = said ? (JSON.parse(said.body) as LeaseRow) : null;
   if (!lease?.token) return { ...nothing, contested: (lease?.seen ?? 0) > 0 };
-  const { token, size, seen, again } = lease;
+  const wires = rows.flatMap(({ kind, body }) => (kind === messagesRow ? [body] : []));
+  return claimOf(wires, { ...lease, token: lease.token }, wanted);
+}
+
+/** What a lease holds, from its messages as they come over the wire. */
+export function claimOf(
+  wires: string[],
+  { token, size, seen, again, flows }: LeaseRow & { token: string },
+  { worker, lanes }: Pick<Wanted, "worker" | "lanes">,
+): Claim {
   const taken: Taken[] = [];
-  const bodies = rows.flatMap(({ kind, body }) => (kind === messagesRow ? [body] : []));
-  for (const body of bodies) unpack(body, { token, worker, lanes, again, taken });
-  const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
-  const flows = lease.flows.map(([lane, priority, tenant, count, rows, seq]) => ({
-    lane,
-    priority,
-    tenant,
-    count,
-    rows,
-    seq,
-  }));
-  return { taken, leased: size, bytes, flows, contested: seen > size };
+  for (const wire of wires) unpack(wire, { token, worker, lanes, again, taken });
+  return {
+    taken,
+    leased: size,
+    bytes: wires.reduce((sum, wire) => sum + wire.length, 0),
+    flows: flows.map(([lane, priority, tenant, count, rows, seq]) => ({ lane, priority, tenant, count, rows, seq })),
+    contested: seen > size,
+  };
 }
 
 type Unpacking = Pick<Wanted, "worker" | "lanes"> & { token: string; again: LeaseRow["again"]; taken: Taken[] };
 
-function unpack(body: string, { token, worker, lanes, again, taken }: Unpacking): void {
+function unpack(wire: string, { token, worker, lanes, again, taken }: Unpacking): void {
   const [
     ids = [],
     laneIds = [],
@@ -100,7 +102,7 @@ function unpack(body: string, { token, worker, lanes, again, taken }: Unpacking)
     created = [],
     rests = [],
     payloads = [],
-  ] = body.split(columnMark).map((column) => column.split(mark));
+  ] = wire.split(columnMark).map((column) => column.split(mark));
   const parsed = JSON.parse(`[${payloads.join(",")}]`) as unknown[];
   if (parsed.length !== ids.length) throw new Failure("internal", "the columns of a claim are not of one length");
   for (const [n, id] of ids.entries()) {
@@ -137,26 +139,9 @@ function unpack(body: string, { token, worker, lanes, again, taken }: Unpacking)
   }
 }
 
-/** One walk along the index for all messages; the bounds spare the partitions where none of them can be. */
+/** The messages, and what is said of the claim. */
 export const claimed = part`
-    select 1 as kind, concat_ws(E'\x02',
-             string_agg(m.id::text, E'\x01'), string_agg(m.lane::text, E'\x01'), string_agg(m.tenant, E'\x01'),
-             string_agg(m.intent, E'\x01'), string_agg(m.trace_id::text, E'\x01'), string_agg(m.idempotency_key, E'\x01'),
-             string_agg((date_part('epoch', m.created_at) * 1000)::bigint::text, E'\x01'),
-             string_agg(case
-               when m.parent_id is null and m.join_id is null and m.order_key is null and m.expires_at is null
-                and m.traceparent is null and m.assignment is null and m.priority = 5 then ''
-               else json_build_object(
-                 'root', m.root_id::text, 'parent', m.parent_id::text, 'join', m.join_id::text, 'priority', m.priority,
-                 'order', m.order_key, 'expires', m.expires_at,
-                 'left', extract(epoch from m.expires_at - bus_now()) * 1000,
-                 'traceparent', m.traceparent, 'assignment', m.assignment)::text
-             end, E'\x01'), string_agg(m.payload::text, E'\x01')) as body
-    from bus_messages m
-    where m.id = any ((select message_ids from leased)::bigint[])
-      and m.id >= (select message_ids[1] from leased)
-      and m.id <= (select message_ids[cardinality(message_ids)] from leased)
-    having count(*) > 0
+    select 1 as kind, bus_wire(message_ids) as body from leased
     union all
     select 2, l.row::text
     from (select row from leased

@@ -51,7 +51,8 @@ export async function allRoles(sql: Sql): Promise<RoleRow[]> {
  * Keeps this worker's share of the lanes of its roles: as many as there are lanes for each worker that plays the role,
  * rounded up. What is over the share is let go, what nobody holds is taken. Answers all lanes of these roles.
  *
- * Being first is an advantage, not a right: any worker of the role may claim from any lane, so nothing waits for a lease.
+ * Being first is an advantage, not a right: any worker of the role may claim from any lane, so nothing waits for a lease,
+ * nor this for the disk.
  */
 export async function balanceLanes(
   sql: Sql,
@@ -95,6 +96,7 @@ export async function balanceLanes(
     )
     select p.id, p.service, p.role, p.shard, coalesce(m.mine, false) as mine
     from played p left join moved m using (id)
+    where set_config('synchronous_commit', 'off', true) is not null
     order by p.id`;
 }
 

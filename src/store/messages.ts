@@ -1,6 +1,7 @@
 import { Failure } from "../contracts/failure.ts";
 import type { Assignment, Intent, Message } from "../contracts/message.ts";
 import { jsonText, type Part, part, type Sql } from "./database.ts";
+import { isPuttable, putOne } from "./single.ts";
 
 /** A message about to be stored. Ids of others it names are those of stored messages. */
 export type Draft = {
@@ -49,6 +50,8 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
   const answered = tell ? tellingStored : storedRows;
   if (!roots.some(({ claimsTrace }) => claimsTrace)) {
     try {
+      const [root] = roots;
+      if (root && roots.length === 1 && isPuttable(root)) return await putOne(sql, root, tell);
       return await sql<Stored[]>`
         with ${wantedOf(roots)},
         keyed as (

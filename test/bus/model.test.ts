@@ -102,7 +102,7 @@ describe("the bus against a model of itself", () => {
     }
     if (step.kind === "wait") {
       await world.moveClock(step.seconds);
-      await upkeep(settling, null);
+      await upkeep(settling, { circuits: null, breathe: async () => {} });
       pass(messages, nowS + step.seconds);
       return step.seconds;
     }
