@@ -25,6 +25,7 @@ const Environment = z.object({
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: port.default(8787),
   PORT_AUTOFREE: flag,
+  PUBLIC_URL: url,
   BODY_LIMIT: z.coerce.number().int().min(1024).max(16_777_216).default(1_048_576), // bytes
   ADMIN_TOKEN: text.refine((value) => value === null || value.length >= 8, "is at least 8 characters"),
   REQUIRE_ADMIN_FOR_NON_GET: flag,
@@ -61,6 +62,7 @@ export type Config = {
   host: string;
   port: number;
   portAutofree: boolean;
+  publicUrl: string | null; // of the gateway, as agents outside reach it; null: its host and port
   bodyLimit: number; // bytes
   adminToken: string | null;
   requireAdminForNonGet: boolean;
@@ -110,6 +112,7 @@ export function readConfig(environment: Record<string, string | undefined> = env
     host: env.HOST,
     port: env.PORT,
     portAutofree: env.PORT_AUTOFREE,
+    publicUrl: env.PUBLIC_URL?.replace(/\/+$/, "") ?? null,
     bodyLimit: env.BODY_LIMIT,
     adminToken: env.ADMIN_TOKEN,
     requireAdminForNonGet: env.REQUIRE_ADMIN_FOR_NON_GET,
@@ -160,6 +163,7 @@ export function childEnvironment(config: Config, rest: Record<string, string>): 
     HOST: config.host,
     PORT: String(config.port),
     PORT_AUTOFREE: String(config.portAutofree),
+    PUBLIC_URL: config.publicUrl ?? "",
     BODY_LIMIT: String(config.bodyLimit),
     ADMIN_TOKEN: config.adminToken ?? "",
     REQUIRE_ADMIN_FOR_NON_GET: String(config.requireAdminForNonGet),
@@ -197,6 +201,11 @@ export function sandboxEnvironment(rest: Record<string, string>): Record<string,
 /** For a sandbox worker that is tried out: where programs are and which limits hold. */
 export function kitEnvironment({ configDir }: Config): Record<string, string> {
   return { PATH: searchPath(), CONFIG_DIR: configDir };
+}
+
+/** The secret of an agent, by the name of its variable; null: there is none. */
+export function agentSecret(name: string): string | null {
+  return (name.startsWith("AGENT_") && process.env[name]) || null;
 }
 
 function environmentWithFile(): Record<string, string | undefined> {

@@ -1,3 +1,6 @@
+import { type LookupAddress, lookup } from "node:dns";
+import { Agent, type RequestInit as UndiciInit, fetch as undiciFetch } from "undici";
+import { Failure } from "../contracts/failure.ts";
 import type { OutboundPolicy } from "../contracts/policy.ts";
 import { isPublic, plainHost } from "../sandbox/allow.ts";
 
@@ -20,4 +23,60 @@ export function refuserBy(current: () => OutboundPolicy): (url: string) => strin
 function isPrivate(host: string): boolean {
   if (/^[\d.]+$/.test(host) || host.includes(":")) return !isPublic(host);
   return !host.includes(".") || inside.test(host);
+}
+
+/**
+ * `fetch` for calls to agents. The address is checked when it is connected to: a name may lead elsewhere than it did when
+ * the agent was registered, and what was checked is what is connected to. Redirects are not followed. Throws
+ * `address_forbidden`.
+ */
+export function guardedFetch(current: () => OutboundPolicy, resolve: Resolve = lookup): typeof fetch {
+  const refuses = refuserBy(current);
+  const agent = new Agent({
+    connect: {
+      lookup(host, options, done) {
+        resolve(host, { ...options, all: true }, (error, found) => {
+          if (error) return done(error, []);
+          const forbidden = allows(current(), host) ? null : found.find(({ address }) => !isPublic(address));
+          if (!forbidden)
+            return options.all ? done(null, found) : done(null, found[0]?.address ?? "", found[0]?.family);
+          const why = `${host} leads to ${forbidden.address}, a private address, and configs/outbound.json forbids those`;
+          done(new Failure("address_forbidden", why), []);
+        });
+      },
+    },
+  });
+  return async (input, init) => {
+    const url = String(input instanceof Request ? input.url : input);
+    const why = refuses(url);
+    if (why) throw new Failure("address_forbidden", why);
+    const sent = { ...(input instanceof Request && requestInit(input)), ...init };
+    try {
+      // Node's fetch is this library too, in another version: to the compiler they are strangers.
+      const ask = { ...sent, redirect: "manual", dispatcher: agent } as unknown as UndiciInit;
+      return (await undiciFetch(url, ask)) as unknown as Response;
+    } catch (error) {
+      throw forbiddenIn(error) ?? error;
+    }
+  };
+}
+
+type Resolve = (
+  host: string,
+  options: { all: true },
+  done: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void;
+
+function allows({ private_addresses, except }: OutboundPolicy, host: string): boolean {
+  return private_addresses === "allow" || except.includes(plainHost(host) ?? host);
+}
+
+function requestInit({ method, headers, body, signal }: Request) {
+  return { method, headers, body, signal, ...(body && { duplex: "half" }) };
+}
+
+/** A failure of ours at the bottom of an error of the library. */
+function forbiddenIn(error: unknown): Failure | null {
+  for (let one: unknown = error; one instanceof Error; one = one.cause) if (one instanceof Failure) return one;
+  return null;
 }

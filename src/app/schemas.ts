@@ -10,6 +10,7 @@ import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowled
 import { SandboxLimits } from "../contracts/limits.ts";
 import { BusMessage } from "../contracts/message.ts";
 import { Summary } from "../contracts/metrics.ts";
+import { AgentAnswer, AgentAsk } from "../contracts/outside.ts";
 import {
   BusPolicy,
   CircuitPolicy,
@@ -22,6 +23,8 @@ import { SandboxError } from "../contracts/violation.ts";
 
 /** Every document that leaves the system or is edited by hand, under the name of its file in `schemas/`. */
 const shapes: Record<string, z.ZodType> = {
+  "agent.ask": AgentAsk,
+  "agent.answer": AgentAnswer,
   "artifact.meta": ArtifactMeta,
   "build-test.report": BuildTestReport,
   "build-test.summary": BuildTestSummary,

@@ -32,6 +32,7 @@ import type { Config } from "./config.ts";
 import { openSandboxHub } from "./hub.ts";
 import { agentsOf, openModels } from "./models.ts";
 import { refuserBy } from "./outbound.ts";
+import { openOutside } from "./outside.ts";
 import { version } from "./paths.ts";
 import { followPolicy } from "./policies.ts";
 import { keepProbing } from "./probes.ts";
@@ -118,6 +119,7 @@ export async function runWorker(
     tools: {
       now: () => new Date(),
       models,
+      outside: openOutside(config, outbound.current),
       sandbox: { run: hub.run, commandsOf: (name) => limits.current().profiles[name]?.commands ?? {} },
     },
   });

@@ -4,6 +4,7 @@ import type { Figure } from "../contracts/budget.ts";
 import type { Failure } from "../contracts/failure.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
+import type { Outside } from "../contracts/outside.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
 import type { Upload } from "../contracts/upload.ts";
 import type { Database } from "../store/database.ts";
@@ -45,6 +46,7 @@ export type Tools = {
   now: () => Date;
   signal: AbortSignal; // fires when the lease is lost, the attempt is over time or the worker stops
   models: ModelSet;
+  outside?: Outside | undefined; // without it no agent outside can be reached
   sandbox: {
     run: SandboxRun;
     commandsOf?: (profile: string) => { build?: string | undefined; test?: string | undefined };

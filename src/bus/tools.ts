@@ -26,6 +26,10 @@ export class AttemptTools implements Tools {
     return this.#attempt.shop.tools.models;
   }
 
+  get outside(): Tools["outside"] {
+    return this.#attempt.shop.tools.outside;
+  }
+
   get sandbox(): Tools["sandbox"] {
     return this.#attempt.shop.tools.sandbox;
   }

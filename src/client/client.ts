@@ -31,6 +31,7 @@ import {
   WhatIf,
   type WhatIfRequest,
 } from "../contracts/orchestrator.ts";
+import { type CallbackBody, CallbackTaken } from "../contracts/outside.ts";
 import {
   AgentList,
   type AgentPatch,
@@ -77,6 +78,7 @@ export type Client = {
   follow(traceId: string, options?: FollowOptions): AsyncGenerator<News, void>;
   /** What waits for a person's approval, or did; the latest first. */
   approvals(query?: ApprovalsQuery): Promise<ApprovalList>;
+  answerCallback(id: string, token: string, body: CallbackBody): Promise<CallbackTaken>;
   approval(id: string): Promise<ApprovalView>;
   /** Throws `conflict` when it was answered before, `approval_expired` when it is too late. */
   answerApproval(id: string, answer: z.input<typeof ApprovalAnswer>): Promise<ApprovalView>;
@@ -146,6 +148,13 @@ export function openClient(door: Door): Client {
     circuits: () => json(CircuitList, { path: "/api/circuits" }),
     setCircuit: (key, verb, reason) =>
       json(CircuitList, { method: "POST", path: `/api/circuits/${encodeURIComponent(key)}/${verb}`, body: { reason } }),
+    answerCallback: (id, token, body) =>
+      json(CallbackTaken, {
+        method: "POST",
+        path: `/api/callbacks/${encodeURIComponent(id)}`,
+        headers: { authorization: `Bearer ${token}` },
+        body,
+      }),
     approvals: (query = {}) => json(ApprovalList, { path: `/api/approvals${queryOf(query)}` }),
     approval: (id) => json(ApprovalView, { path: `/api/approvals/${encodeURIComponent(id)}` }),
     answerApproval: (id, body) =>

@@ -36,7 +36,12 @@ export const Rounds = z.object({
 export type Rounds = z.infer<typeof Rounds>;
 
 /** What codegen.generate is asked. `rounds` null: the first try. */
-export const GenerateRequest = z.object({ work: Work, rounds: Rounds.nullable() });
+export const GenerateRequest = z.object({
+  work: Work,
+  rounds: Rounds.nullable(),
+  answered: z.object({ answer: z.unknown() }).optional(), // what an agent has answered later: an AgentAnswer
+  unanswered: z.object({ id: z.string() }).optional(), // or has not
+});
 export type GenerateRequest = z.infer<typeof GenerateRequest>;
 
 /** Who wrote a change and what it cost; also `codegen/metrics.json`. Null: the provider did not say. */
@@ -49,6 +54,7 @@ export const CodegenMetrics = z.object({
   tokens_total: z.number().int().nonnegative(), // of all rounds, as far as it was said
   cost_usd: z.number().nonnegative().nullable(),
   took_ms: z.number().nonnegative(),
+  waits: z.boolean().optional(), // true: the agent will answer later
 });
 export type CodegenMetrics = z.infer<typeof CodegenMetrics>;
 

@@ -7,6 +7,7 @@ export type Generation = {
   model: string;
   replay: boolean; // true: a recorded output
   tokens: { input: number; output: number } | null; // null: the provider did not say
+  costUsd?: number | null; // as far as it was said; a price table may know otherwise
 };
 
 /** One model that can be asked. Throws Failures `model_*`; gives up when `signal` fires. */

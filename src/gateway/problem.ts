@@ -71,7 +71,8 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   const traceId = String(reply.getHeader("x-trace-id") ?? reply.request.id);
   if (failure.code === "internal") log.error({ trace_id: traceId, err: failure.cause ?? failure }, failure.message);
   if (failure.status === 401) reply.header("www-authenticate", "Bearer");
-  if (failure.status === 429 || failure.status === 503) reply.header("retry-after", String(retryAfterS(failure)));
+  if (failure.status === 425 || failure.status === 429 || failure.status === 503)
+    reply.header("retry-after", String(retryAfterS(failure)));
   return reply
     .code(failure.status)
     .header("x-trace-id", traceId)

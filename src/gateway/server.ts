@@ -15,6 +15,7 @@ import { agentRoutes } from "./routes/agents.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { budgetRoutes } from "./routes/budgets.ts";
+import { callbackRoutes } from "./routes/callbacks.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -97,6 +98,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     agentRoutes,
     orchestratorRoutes,
     approvalRoutes,
+    callbackRoutes,
   ]) {
     add(app, tools);
   }

@@ -9,6 +9,7 @@ export type OpenaiOptions = {
   model: string; // how the endpoint calls it
   apiKey: string | null;
   timeoutMs: number; // for the whole answer, from the question to its last byte
+  fetch?: typeof fetch; // the one of Node unless given
 };
 
 const Choice = z.object({
@@ -32,7 +33,7 @@ const Completion = z.object({
  * Throws `model_unreachable` (no answer, a time-out, a broken one, 5xx), `model_busy` (429, with what Retry-After asked
  * for), `model_answer_invalid` (empty, cut off, not what the protocol says), `model_refused` (a refusal, any other 4xx).
  */
-export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs }: OpenaiOptions): Model {
+export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs, fetch }: OpenaiOptions): Model {
   let client: Promise<OpenAI> | null = null;
   const open = async () => {
     const { OpenAI } = await import("openai");
@@ -43,6 +44,7 @@ export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs }: OpenaiO
       maxRetries: 0,
       timeout: timeoutMs,
       logLevel: "off",
+      ...(fetch && { fetch }),
     });
   };
 
@@ -70,6 +72,7 @@ async function ask(client: OpenAI, { model, prompt, maxTokens, signal, timeoutMs
   } catch (cause) {
     signal.throwIfAborted();
     if (late.aborted) throw new Failure("model_unreachable", `no answer within ${timeoutMs} ms`, { cause });
+    if (cause instanceof Error && cause.cause instanceof Failure) throw cause.cause; // the address is forbidden
     throw failureOf(cause);
   }
 }

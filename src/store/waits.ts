@@ -68,6 +68,25 @@ export async function waitOf(
   return wait ?? null;
 }
 
+/** The wait that a message has ended with; null: none of this kind. */
+export async function waitOfMessage(
+  sql: Sql,
+  { messageId, kind }: { messageId: string; kind: string },
+): Promise<(Wait & { secretHash: Buffer | null }) | null> {
+  const [wait] = await sql<(Wait & { secretHash: Buffer | null })[]>`
+    select id, kind, tenant, trace_id, asked, opened_at, expires_at, answered_at, answer, answered_by,
+           secret_hash as "secretHash"
+    from bus_waits
+    where message_id = ${messageId} and kind = ${kind}`;
+  return wait ?? null;
+}
+
+/** Whether a worker has this message in hand. */
+export async function isInHand(sql: Sql, messageId: string): Promise<boolean> {
+  const [row] = await sql`select from bus_held where message_id = ${messageId}`;
+  return row !== undefined;
+}
+
 /** How a wait stands. `answered_by` of those that nobody answered is 'expiry' or 'cancelled', and `answer` is null. */
 export type StatedWait = Wait & { state: "waiting" | "approved" | "refused" | "expired" | "cancelled" };
 

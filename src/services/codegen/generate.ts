@@ -1,16 +1,16 @@
-import type { Handler, Tools } from "../../bus/handler.ts";
+import type { Handler } from "../../bus/handler.ts";
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
 import type { Figure } from "../../contracts/budget.ts";
 import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
-import type { Message } from "../../contracts/message.ts";
-import type { Generation, Model } from "../../contracts/model.ts";
+import type { Generation } from "../../contracts/model.ts";
 import { fingerprintOf, patchOf } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
-import { editTree, shownOf, treeOf } from "../../rules/tree.ts";
+import { editTree, treeOf } from "../../rules/tree.ts";
 import { changeIn } from "./answer.ts";
 import { refuseOverspent, tokensLeft } from "./budget.ts";
-import { promptFor } from "./prompt.ts";
+import { hear, writerOf } from "./hear.ts";
+import { keyBefore } from "./later.ts";
 
 /**
  * Lets a model write a change, or write it again after a red round.
@@ -18,7 +18,8 @@ import { promptFor } from "./prompt.ts";
  * in     GenerateRequest: the work, and what became of the rounds before
  * out    CodegenMetrics; the change as artifacts codegen/{edits.json, diff.patch, summary.md, metrics.json}
  * next   buildtest.run with the change
- * fails  model_*: see llm; budget_spent: more tokens than assigned; budget_exhausted: no cap of
+ * waits  for an agent that has taken the work and answers later
+ * fails  model_*: see llm; agent_*: see agents; agent_silent: it has not answered in time; budget_spent: more tokens than assigned; budget_exhausted: no cap of
  *        the tenant or the request has room for the call; never_green: the model came back to a red change
  */
 export const generate: Handler<GenerateRequest, CodegenMetrics> = {
@@ -30,19 +31,19 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
   async handle(message, tools) {
     const { work, rounds } = message.payload;
     const round = (rounds?.round ?? 0) + 1;
-    const model = modelOf(message, tools);
+    const writer = await writerOf(message, tools);
+    const { name } = writer.speaker;
     const maxTokens = tokensLeft(message.assignment, rounds?.tokens ?? 0);
-    await tools.status(`round ${round} of ${work.max_rounds}: asking ${model.name}`, { round, model: model.name });
+    await tools.status(`round ${round} of ${work.max_rounds}: asking ${name}`, { round, model: name });
 
     const tree = await treeOf(work, tools.upload);
-    const shown = await shownOf(tree, work.prompt);
     const most = await tools.reserve({ cost_usd: null, tokens: maxTokens, seconds: null });
     const began = performance.now();
-    const said = await model.generate(promptFor(work, { rounds, ...shown }), {
-      maxTokens: most.tokens,
-      signal: tools.signal,
-    });
-    const metrics = metricsOf(said, { round, rounds, tookMs: performance.now() - began });
+    const heard = await hear(message, writer, { tools, tree, maxTokens: most.tokens });
+    const took = { round, rounds, tookMs: performance.now() - began };
+    if (!heard.said) return { result: metricsOf(taken(heard.by), { ...took, waits: true }), wait: heard.wait };
+    const { said } = heard;
+    const metrics = metricsOf(said, took);
     tools.spend(figureOf(said, metrics));
 
     const change = changeOf(said);
@@ -51,18 +52,13 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
     refuseOverspent(message.assignment, metrics.tokens_total);
     const seen = unseen(patch, round, rounds);
-    return { result: metrics, next: [{ to: "buildtest.run", payload: { work, written: { change, metrics, seen } } }] };
+    const key = keyBefore(message.idempotencyKey);
+    return {
+      result: metrics,
+      next: [{ to: "buildtest.run", payload: { work, written: { change, metrics, seen } }, key }],
+    };
   },
 };
-
-function modelOf({ assignment }: Message, { models }: Tools): Model {
-  const model = models.get(assignment?.model ?? "");
-  if (model) return model;
-  throw new Failure(
-    "model_not_configured",
-    `this worker has no model ${assignment?.model ?? "assigned"}: set MODEL_BASE_URL and MODEL_NAME, or MODEL_CASSETTE`,
-  );
-}
 
 /** The change that was said. A recording says the same at every attempt, so one is enough. */
 function changeOf({ text, replay }: Generation): EditSet {
@@ -83,9 +79,17 @@ function figureOf({ tokens, replay }: Generation, { cost_usd, took_ms }: Codegen
   };
 }
 
-type Asked = { round: number; rounds: Rounds | null; tookMs: number };
+type Asked = { round: number; rounds: Rounds | null; tookMs: number; waits?: boolean };
 
-function metricsOf({ provider, model, replay, tokens }: Generation, { round, rounds, tookMs }: Asked): CodegenMetrics {
+/** Nothing was said yet. */
+function taken(by: string): Generation {
+  return { text: "", provider: by, model: by, replay: false, tokens: null };
+}
+
+function metricsOf(
+  { provider, model, replay, tokens, costUsd = null }: Generation,
+  { round, rounds, tookMs, waits }: Asked,
+): CodegenMetrics {
   return {
     round,
     provider,
@@ -93,8 +97,9 @@ function metricsOf({ provider, model, replay, tokens }: Generation, { round, rou
     replay,
     tokens,
     tokens_total: (rounds?.tokens ?? 0) + (tokens ? tokens.input + tokens.output : 0),
-    cost_usd: null, // prices come with the registry's price table
+    cost_usd: costUsd,
     took_ms: Math.round(tookMs),
+    ...(waits && { waits }),
   };
 }
 

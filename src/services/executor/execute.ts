@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { reachBuiltin } from "../../agents/builtin.ts";
-import { reachOpenai } from "../../agents/openai.ts";
+import { reachWriter } from "../../agents/writer.ts";
 import type { Handler, Next } from "../../bus/handler.ts";
 import type { Reach } from "../../contracts/agent.ts";
 import { ExecuteRequest } from "../../contracts/code.ts";
@@ -38,15 +38,21 @@ export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
     if (!agent?.enabled) throw new Failure("agent_failed", `agent ${agent_id} ${agent_version} is gone or disabled`);
 
     const { work } = message.payload;
-    const next = wayTo(agent.reach, work);
+    const next = { ...wayTo(agent.reach, work), ...lifeOf(message, ttl_ms === null ? null : ttl_ms - ageMs, now()) };
     return { result: { agent_id, agent_version, reach: agent.reach.kind, to: next.to }, next: [next] };
   },
 };
 
+/** What follows ends with its assignment, and not later than the request; null: the assignment has no end. */
+function lifeOf({ expiresAt }: Message, leftMs: number | null, now: Date): Pick<Next, "ttlMs"> {
+  if (leftMs === null) return {};
+  const requestMs = expiresAt ? expiresAt.getTime() - now.getTime() : Number.POSITIVE_INFINITY;
+  return { ttlMs: Math.max(1, Math.min(leftMs, requestMs)) };
+}
+
 function wayTo(reach: Reach, work: Work): Next {
   if (reach.kind === "builtin") return reachBuiltin(reach, work);
-  if (reach.kind === "openai") return reachOpenai(work);
-  throw new Failure("agent_failed", `an agent that is reached by ${reach.kind} cannot be called yet`);
+  return reachWriter(work);
 }
 
 /** Nothing is spent without a word on how much: an assignment that does not say it whole is refused. */

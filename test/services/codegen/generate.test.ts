@@ -3,8 +3,11 @@ import { BuildTestRequest, type EditSet, type GenerateRequest, type Rounds } fro
 import { Failure } from "../../../src/contracts/failure.ts";
 import type { Assignment } from "../../../src/contracts/message.ts";
 import type { Model, Prompt } from "../../../src/contracts/model.ts";
+import { AgentAsk, type Outside } from "../../../src/contracts/outside.ts";
 import type { Work } from "../../../src/contracts/work.ts";
 import { generate } from "../../../src/services/codegen/generate.ts";
+import { register } from "../../../src/store/agents.ts";
+import { agentSpec } from "../../support/agents.ts";
 import { message, openWorld, type World } from "../../support/world.ts";
 
 const work: Work = {
@@ -195,6 +198,91 @@ describe("codegen.generate", () => {
     await expect(asking).rejects.toMatchObject({
       code: "model_not_configured",
       message: expect.stringContaining("MODEL_BASE_URL"),
+    });
+  });
+
+  describe("with an agent outside", () => {
+    const http = { kind: "http" as const, url: "http://a.test/work", secret: null, timeout_ms: 1000, probe: null };
+    const outer: Assignment = { ...assignment, agent_id: "outer", model: null };
+    let sent: { url: string; body: AgentAsk }[] = [];
+    beforeAll(async () => {
+      await register(world.sql, agentSpec({ id: "outer", intents: ["code.generate"], reach: http }));
+    });
+    const outsideThat = (status: number, body: unknown): Outside => ({
+      fetch: async (url, init) => {
+        sent.push({ url: String(url), body: AgentAsk.parse(JSON.parse(String(init?.body))) });
+        return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+      },
+      secretOf: () => "s",
+      publicUrl: "http://gateway.test",
+      newToken: () => "token",
+      modelAt: () => saying(JSON.stringify(two)),
+    });
+    const askOuter = (outside: Outside, rest: Partial<GenerateRequest> = {}, key = "k") => {
+      sent = [];
+      return generate.handle(message({ work, rounds: null, ...rest }, { assignment: outer, idempotencyKey: key }), {
+        ...world.tools,
+        outside,
+      });
+    };
+
+    test("asks it as a model is asked, and takes its change", async () => {
+      const usage = { input_tokens: 7, output_tokens: 3, cost_usd: 0.02 };
+      const { result, next } = await askOuter(outsideThat(200, { change: two, usage }));
+
+      expect(sent[0]?.url).toBe("http://a.test/work");
+      expect(sent[0]?.body).toMatchObject({ agent: { agent_id: "outer" }, max_tokens: 1000, test: "node --test" });
+      expect(sent[0]?.body.messages.at(-1)?.content).toContain("make it two");
+      expect(result).toMatchObject({ provider: "http", model: "outer 1", tokens_total: 10, cost_usd: 0.02 });
+      expect(next).toMatchObject([{ to: "buildtest.run", key: "k", payload: { written: { change: two } } }]);
+    });
+
+    test("waits when it has taken the work, with nothing kept and nothing sent on", async () => {
+      const { result, next, wait } = await askOuter(outsideThat(202, {}));
+
+      expect(sent[0]?.body.callback).toMatchObject({
+        token: "token",
+        url: expect.stringMatching(/\/api\/callbacks\/\d+$/),
+      });
+      expect(next).toBeUndefined();
+      expect(result).toMatchObject({ waits: true });
+      expect(wait).toMatchObject({ kind: "callback", next: { to: "codegen.generate", key: "k~" } });
+      expect(JSON.stringify(wait?.asked)).not.toContain("token");
+      expect(world.kept).toEqual([]);
+    });
+
+    test("goes on with what it answers later as if it had answered at once, without asking again", async () => {
+      const { next } = await askOuter(outsideThat(500, {}), { answered: { answer: { change: two } } }, "k~");
+
+      expect(sent).toEqual([]);
+      expect(next).toMatchObject([{ to: "buildtest.run", key: "k", payload: { written: { change: two } } }]);
+    });
+
+    test("that does not answer in time has failed", async () => {
+      await expect(askOuter(outsideThat(500, {}), { unanswered: { id: "1" } })).rejects.toMatchObject({
+        code: "agent_silent",
+      });
+    });
+
+    test("that answered later with no answer has failed", async () => {
+      const asked = askOuter(outsideThat(500, {}), { answered: { answer: "<html>" } });
+      await expect(asked).rejects.toMatchObject({ code: "agent_answer_invalid" });
+    });
+
+    test("cannot be reached from a worker that reaches nobody outside", async () => {
+      const asked = generate.handle(message({ work, rounds: null }, { assignment: outer }), world.tools);
+      await expect(asked).rejects.toMatchObject({ code: "agent_failed" });
+    });
+
+    test("a model at an address of its own is asked there", async () => {
+      const reach = { kind: "openai" as const, model: "far", base_url: "http://m.test/v1", api_key: null };
+      await register(world.sql, agentSpec({ id: "far", intents: ["code.generate"], reach }));
+      const given = { ...assignment, agent_id: "far", model: "far" };
+      const { result } = await generate.handle(message({ work, rounds: null }, { assignment: given }), {
+        ...world.tools,
+        outside: outsideThat(500, {}),
+      });
+      expect(result).toMatchObject({ model: "m-1" });
     });
   });
 });

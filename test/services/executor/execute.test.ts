@@ -54,6 +54,15 @@ describe("executor.execute", () => {
     });
   });
 
+  test("what follows lives as long as the assignment, and never longer than the request", async () => {
+    const createdAt = new Date(world.now.getTime() - 2000);
+    const ttlOf = async (rest: object) =>
+      (await carryOut(assignment("builder", { ttl_ms: 5000 }), { createdAt, ...rest })).next?.[0]?.ttlMs;
+    expect(await ttlOf({})).toBe(3000);
+    expect(await ttlOf({ expiresAt: new Date(world.now.getTime() + 1000) })).toBe(1000);
+    expect(await ttlOf({ expiresAt: new Date(world.now.getTime() + 9000) })).toBe(3000);
+  });
+
   test.each(["nobody", "off"])("does not reach an agent that is gone or disabled: %s", async (id) => {
     await expect(carryOut(assignment(id))).rejects.toMatchObject({ code: "agent_failed" });
   });

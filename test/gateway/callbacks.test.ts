@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { settleDone } from "../../src/bus/settle.ts";
+import { openClient } from "../../src/client/client.ts";
+import { GenerateRequest } from "../../src/contracts/code.ts";
+import { Accepted, Problem } from "../../src/contracts/http.ts";
+import { CallbackTaken } from "../../src/contracts/outside.ts";
+import { callbackFor, waitFor } from "../../src/services/codegen/later.ts";
+import { eventsOf } from "../../src/store/events.ts";
+import { traceOf } from "../../src/store/traces.ts";
+import { agentSpec } from "../support/agents.ts";
+import { declare } from "../support/bus.ts";
+import { type Door, openDoor, post, take } from "./door.ts";
+
+const change = { summary: "two", edits: [{ path: "one.js", content: "2\n" }] };
+const work = { prompt: "p", workspace: {}, language: null, build: null, test: null, max_rounds: 1, grounding: [] };
+const agent = {
+  ...agentSpec({
+    id: "outer",
+    reach: { kind: "http", url: "http://a.test/", secret: null, timeout_ms: 1000, probe: null },
+  }),
+  origin: "api" as const,
+  paused: null,
+};
+
+describe("POST /api/callbacks/:id", () => {
+  let door: Door;
+  let made = 0;
+  beforeAll(async () => {
+    door = await openDoor();
+    await declare(door.world.sql, "codegen.generate");
+  });
+  afterAll(() => door.close());
+
+  /** A message of a trace in the hands of a worker. */
+  async function inHand() {
+    Accepted.parse(await (await post(`${door.url}/api/chat`, { message: "begin" })).json());
+    const taken = await take(door.world, "chat.ask");
+    return { ...taken, payload: { work, rounds: null } };
+  }
+  /** The same after its agent has taken the work: the trace waits. */
+  async function waits() {
+    const message = await inHand();
+    made += 1;
+    const token = `token-${made}`;
+    const outside = { publicUrl: door.url, newToken: () => token };
+    const callback = callbackFor(message, { outside, now: door.world.now });
+    const wait = waitFor(message, { agent, callback, now: door.world.now });
+    await settleDone(door.world.settling, message, { outcome: { result: {}, wait }, staged: [], records: [] });
+    return { id: message.id, traceId: message.traceId, token, url: callback.url };
+  }
+  const answer = (id: string, token: string | null, body: unknown, type = "application/json") =>
+    fetch(`${door.url}/api/callbacks/${id}`, {
+      method: "POST",
+      headers: { "content-type": type, ...(token !== null && { authorization: `Bearer ${token}` }) },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+  const codeOf = async (reply: Response) => Problem.parse(await reply.json()).code;
+
+  test("takes the answer once, sends the work on, and tells it", async () => {
+    const { id, traceId, token, url } = await waits();
+
+    expect(url).toBe(`${door.url}/api/callbacks/${id}`);
+    const client = openClient({ url: door.url });
+    expect(await client.answerCallback(id, token, { change, trace_id: traceId })).toEqual({
+      trace_id: traceId,
+      taken: true,
+    });
+
+    const message = await take(door.world, "codegen.generate");
+    expect(message.traceId).toBe(traceId);
+    expect(GenerateRequest.parse(message.payload)).toMatchObject({ work, answered: { answer: { change } } });
+    expect((await eventsOf(door.world.sql, traceId)).map(({ kind }) => kind)).toContain("callback_answered");
+  });
+
+  test("answers the same answer the same, and a second one with 409", async () => {
+    const { id, traceId, token } = await waits();
+    expect((await answer(id, token, { text: "one" })).status).toBe(200);
+    const again = await answer(id, token, { text: "one" });
+    expect(CallbackTaken.parse(await again.json())).toEqual({ trace_id: traceId, taken: true });
+
+    const other = await answer(id, token, { text: "two" });
+    expect(other.status).toBe(409);
+    expect(await codeOf(other)).toBe("conflict");
+    const sent = await door.world.sql`select from bus_messages where trace_id = ${traceId} and role = 'generate'`;
+    expect(sent).toHaveLength(1);
+  });
+
+  test.each([
+    ["no token", null],
+    ["a wrong token", "nobody"],
+    ["a key of this system", `dag_${"a".repeat(43)}`],
+  ])("refuses %s with 401, and goes on waiting", async (_, token) => {
+    const { id, traceId } = await waits();
+    const reply = await answer(id, token, { text: "one" });
+    expect(reply.status).toBe(401);
+    expect((await traceOf(door.world.sql, traceId, null))?.status).toBe("open");
+    expect(
+      await door.world.sql`select from bus_waits where trace_id = ${traceId} and answered_at is null`,
+    ).toHaveLength(1);
+  });
+
+  test("the token of one callback does not open another", async () => {
+    const one = await waits();
+    const other = await waits();
+    expect((await answer(other.id, one.token, { text: "mine" })).status).toBe(401);
+  });
+
+  test("refuses an answer that names another trace", async () => {
+    const one = await waits();
+    const other = await waits();
+    const reply = await answer(one.id, one.token, { text: "x", trace_id: other.traceId });
+    expect(reply.status).toBe(403);
+    expect((await answer(one.id, one.token, { text: "x", trace_id: one.traceId })).status).toBe(200);
+  });
+
+  test.each([
+    ["HTML", "<html>", "text/html", 415],
+    ["HTML that says it is JSON", "<html>", "application/json", 400],
+    ["another shape", '{"ok":true}', "application/json", 400],
+    [
+      "an edit that leaves the workspace",
+      { change: { summary: "", edits: [{ path: "../a", content: "" }] } },
+      undefined,
+      400,
+    ],
+    ["too much", { text: "x".repeat(1_100_000) }, undefined, 413],
+  ])("refuses %s, and goes on waiting", async (_, body, type, status) => {
+    const { id, traceId, token } = await waits();
+    const reply = await answer(id, token, body, type);
+    expect(reply.status).toBe(status);
+    Problem.parse(await reply.json());
+    expect(
+      await door.world.sql`select from bus_waits where trace_id = ${traceId} and answered_at is null`,
+    ).toHaveLength(1);
+  });
+
+  test("is 425 while the work is still being handed over, and 404 where nothing ever waited", async () => {
+    const { id } = await inHand();
+    const early = await answer(id, "t", { text: "x" });
+    expect(early.status).toBe(425);
+    expect(early.headers.get("retry-after")).toBe("1");
+    expect((await answer("999999999999", "t", { text: "x" })).status).toBe(404);
+    expect((await answer("a", "t", { text: "x" })).status).toBe(400);
+  });
+
+  test("is 410 after its time, and the work goes back as unanswered", async () => {
+    const { id, token } = await waits();
+    await door.world.moveClock(3601);
+    const reply = await answer(id, token, { text: "late" });
+    expect(reply.status).toBe(410);
+    expect(await codeOf(reply)).toBe("callback_expired");
+  });
+});
