@@ -3,11 +3,9 @@ import { z } from "zod";
 import type { Reach } from "../contracts/agent.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
 import { AgentAnswer, type AgentAsk, type Outside } from "../contracts/outside.ts";
+import { answerMost, reasonOf } from "./door.ts";
 
 type HttpReach = Extract<Reach, { kind: "http" }>;
-
-/** The longest answer that is read, in bytes. */
-const answerMost = 2_097_152;
 
 /**
  * Asks an agent by one signed POST. Null: it has taken the work (202) and will answer to the callback.
@@ -90,10 +88,4 @@ async function textOf(answer: Response, most: number): Promise<string> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");
-}
-
-/** The innermost reason: `fetch failed` alone says nothing. */
-function reasonOf(thrown: unknown): string {
-  const inner = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-  return asFailure(inner).message;
 }

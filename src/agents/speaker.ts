@@ -2,7 +2,9 @@ import type { Agent, Reach } from "../contracts/agent.ts";
 import { Failure } from "../contracts/failure.ts";
 import type { Generation, Model, ModelSet } from "../contracts/model.ts";
 import type { AgentAnswer, AgentAsk, Outside } from "../contracts/outside.ts";
+import { askA2a } from "./a2a.ts";
 import { askHttp } from "./http.ts";
+import { askMcp } from "./mcp.ts";
 
 /** What is asked of whoever writes a change: as a model is asked, and as an agent outside is. */
 export type Question = { ask: AgentAsk; signal: AbortSignal; now: Date };
@@ -35,16 +37,25 @@ export function speakerOf(
   if (reach.kind === "openai" && reach.base_url === null) return modelSpeaker(configured(models, reach.model));
   if (!outside) throw new Failure("agent_failed", `this worker reaches no agents outside, and ${name} is one`);
   if (reach.kind === "openai") return modelSpeaker(outside.modelAt(reach));
-  if (reach.kind === "http") {
-    return {
-      name,
-      async speak({ ask, signal, now }) {
-        const answer = await askHttp(reach, ask, { outside, signal, now });
-        return answer && generationOf(answer, { kind: reach.kind, name });
-      },
-    };
-  }
-  throw new Failure("agent_failed", `an agent that is reached by ${reach.kind} cannot write a change`);
+  if (reach.kind === "builtin")
+    throw new Failure("agent_failed", `${name} is a handler of its own, and writes no change`);
+  return {
+    name,
+    async speak(question) {
+      const answer = await askOutside(reach, question, outside);
+      return answer && generationOf(answer, { kind: reach.kind, name });
+    },
+  };
+}
+
+function askOutside(
+  reach: Exclude<Reach, { kind: "builtin" | "openai" }>,
+  { ask, signal, now }: Question,
+  outside: Outside,
+): Promise<AgentAnswer | null> {
+  if (reach.kind === "http") return askHttp(reach, ask, { outside, signal, now });
+  if (reach.kind === "a2a") return askA2a(reach, ask, { outside, signal });
+  return askMcp(reach, ask, { outside, signal });
 }
 
 /** A model of the worker's configuration. Throws `model_not_configured`. */

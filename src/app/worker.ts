@@ -71,6 +71,7 @@ export async function runWorker(
   const approvals = await followPolicy("approvals.json", { folder: config.configDir, sql, log });
   const outbound = await followPolicy("outbound.json", { folder: config.configDir, sql, log });
   const refusesAddress = refuserBy(outbound.current);
+  const outside = openOutside(config, outbound.current);
   const handlers = handlersBy(orchestrator.current, approvals.current, refusesAddress);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
   const quotas = await followPolicy("limits.json", { folder: config.configDir, sql, log });
@@ -119,7 +120,7 @@ export async function runWorker(
     tools: {
       now: () => new Date(),
       models,
-      outside: openOutside(config, outbound.current),
+      outside,
       sandbox: { run: hub.run, commandsOf: (name) => limits.current().profiles[name]?.commands ?? {} },
     },
   });
@@ -127,7 +128,7 @@ export async function runWorker(
     name: "ends",
     log,
   });
-  const probing = keepProbing({ sql, refusesAddress, log });
+  const probing = keepProbing({ sql, refusesAddress, fetch: outside.fetch, log });
   return {
     facts: {
       worker: name,

@@ -3,25 +3,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { askHttp, signatureOf } from "../../src/agents/http.ts";
 import { Failure } from "../../src/contracts/failure.ts";
-import { AgentAsk, type Outside } from "../../src/contracts/outside.ts";
-
-const change = { summary: "two", edits: [{ path: "one.js", content: "2\n" }] };
-const ask: AgentAsk = {
-  schema: "agent.ask/1",
-  message_id: "7",
-  trace_id: "aaaaaaaa-bbbb-4cc3-98c4-dc0c0c07398f",
-  tenant: "acme",
-  intent: "code.generate",
-  agent: { agent_id: "outer", agent_version: "1" },
-  round: 1,
-  messages: [{ role: "user", content: "make it two" }],
-  language: null,
-  build: null,
-  test: "node --test",
-  max_tokens: 100,
-  timeout_ms: 5000,
-  callback: { url: "http://gateway.test/api/callbacks/7", token: "t", expires_at: "2030-01-01T00:00:00.000Z" },
-};
+import { AgentAsk } from "../../src/contracts/outside.ts";
+import { ask, change, outside } from "../support/outside.ts";
 
 describe("an agent of kind http", () => {
   let server: Server;
@@ -46,15 +29,6 @@ describe("an agent of kind http", () => {
     server.close();
   });
 
-  const outside: Outside = {
-    fetch,
-    secretOf: (name) => `secret of ${name}`,
-    publicUrl: "http://gateway.test",
-    newToken: () => "t",
-    modelAt: () => {
-      throw new Failure("model_not_configured", "none");
-    },
-  };
   const call = (rest: Partial<AgentAsk> = {}, signal = new AbortController().signal) =>
     askHttp(
       { kind: "http", url, secret: "AGENT_OUTER", timeout_ms: 5000, probe: null },

@@ -46,7 +46,7 @@ test("an agent that answers its probe is heard from; one that is ill, leads else
   await register(world.sql, agentAt("gone", "http://127.0.0.1:1/"));
   await world.moveClock(11);
 
-  probing = keepProbing({ sql: world.sql, refusesAddress: () => null, log: world.log });
+  probing = keepProbing({ sql: world.sql, refusesAddress: () => null, fetch, log: world.log });
 
   await vi.waitFor(async () => expect(await silence()).toMatchObject({ well: false }));
   await vi.waitFor(() => expect([...asked].sort()).toEqual(["/ill", "/moved", "/well"]));
@@ -59,7 +59,7 @@ test("nobody is asked at an address that may not be called, or while he is disab
   await register(world.sql, agentAt("free", at("/well")));
   const refusesAddress = (url: string) => (url.includes("forbidden") ? "no" : null);
 
-  probing = keepProbing({ sql: world.sql, refusesAddress, log: world.log });
+  probing = keepProbing({ sql: world.sql, refusesAddress, fetch, log: world.log });
 
   await vi.waitFor(() => expect(asked).toEqual(["/well"]));
 });

@@ -34,7 +34,8 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const writer = await writerOf(message, tools);
     const { name } = writer.speaker;
     const maxTokens = tokensLeft(message.assignment, rounds?.tokens ?? 0);
-    await tools.status(`round ${round} of ${work.max_rounds}: asking ${name}`, { round, model: name });
+    const did = message.payload.answered ? `${name} has answered` : `asking ${name}`;
+    await tools.status(`round ${round} of ${work.max_rounds}: ${did}`, { round, model: name });
 
     const tree = await treeOf(work, tools.upload);
     const most = await tools.reserve({ cost_usd: null, tokens: maxTokens, seconds: null });
