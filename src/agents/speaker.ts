@@ -7,7 +7,12 @@ import { askHttp } from "./http.ts";
 import { askMcp } from "./mcp.ts";
 
 /** What is asked of whoever writes a change: as a model is asked, and as an agent outside is. */
-export type Question = { ask: AgentAsk; signal: AbortSignal; now: Date };
+export type Question = {
+  ask: AgentAsk;
+  signal: AbortSignal;
+  now: Date;
+  onText?: ((text: string) => void) | undefined; // of a model that speaks word by word
+};
 
 /** Whoever writes a change. Null: it has taken the work and will answer later. */
 export type Speaker = { name: string; speak(question: Question): Promise<Generation | null> };
@@ -21,7 +26,7 @@ export function answersLater({ kind }: Reach): boolean {
 export function modelSpeaker(model: Model): Speaker {
   return {
     name: model.name,
-    speak: ({ ask, signal }) => model.generate(ask.messages, { maxTokens: ask.max_tokens, signal }),
+    speak: ({ ask, signal, onText }) => model.generate(ask.messages, { maxTokens: ask.max_tokens, signal, onText }),
   };
 }
 

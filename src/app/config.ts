@@ -37,6 +37,11 @@ const Environment = z.object({
   MODEL_API_KEY: text,
   MODEL_TIMEOUT_MS: z.coerce.number().int().min(100).max(3_600_000).default(120_000),
   MODEL_CASSETTE: text,
+  MODEL_RECORD: text,
+  MODEL_STREAM: z
+    .enum(["true", "false", "1", "0", ""])
+    .default("true")
+    .transform((value) => value !== "false" && value !== "0"),
   SANDBOX_TOKEN: text,
   SANDBOX_HUB_HOST: z.string().min(1).default("127.0.0.1"),
   SANDBOX_HUB_PORT: port.nullable().default(null),
@@ -75,6 +80,8 @@ export type Config = {
     apiKey: string | null;
     cassettes: string[]; // the first brings an agent, the others are there for agents that are registered
     timeoutMs: number;
+    streams: boolean; // false: the endpoint cannot
+    record: string | null; // a file: what the model answers becomes a cassette there
   };
   sandbox: {
     token: string | null;
@@ -125,6 +132,8 @@ export function readConfig(environment: Record<string, string | undefined> = env
       apiKey: env.MODEL_API_KEY,
       cassettes: (env.MODEL_CASSETTE ?? "").split(",").flatMap((path) => (path.trim() ? [resolve(path.trim())] : [])),
       timeoutMs: env.MODEL_TIMEOUT_MS,
+      streams: env.MODEL_STREAM,
+      record: env.MODEL_RECORD,
     },
     sandbox: {
       token: env.SANDBOX_TOKEN,
@@ -175,6 +184,8 @@ export function childEnvironment(config: Config, rest: Record<string, string>): 
     MODEL_API_KEY: model.apiKey ?? "",
     MODEL_TIMEOUT_MS: String(model.timeoutMs),
     MODEL_CASSETTE: model.cassettes.join(","),
+    MODEL_RECORD: model.record ?? "",
+    MODEL_STREAM: String(model.streams),
     SANDBOX_TOKEN: sandbox.token ?? "",
     LOG_LEVEL: config.logLevel,
     ...rest,
@@ -201,6 +212,12 @@ export function sandboxEnvironment(rest: Record<string, string>): Record<string,
 /** For a sandbox worker that is tried out: where programs are and which limits hold. */
 export function kitEnvironment({ configDir }: Config): Record<string, string> {
   return { PATH: searchPath(), CONFIG_DIR: configDir };
+}
+
+/** What this environment holds that nobody should read: values of variables whose names say so. */
+export function secretsHere(): string[] {
+  const named = Object.entries(process.env).filter(([name]) => /KEY|TOKEN|SECRET|PASSWORD|DATABASE_URL/.test(name));
+  return named.flatMap(([, value]) => (value ? [value] : []));
 }
 
 /** The secret of an agent, by the name of its variable; null: there is none. */

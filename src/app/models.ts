@@ -1,20 +1,35 @@
+import { rename, writeFile } from "node:fs/promises";
 import { AgentSpec } from "../contracts/agent.ts";
 import type { Model, ModelSet } from "../contracts/model.ts";
-import type { Config } from "./config.ts";
+import { type Config, secretsHere } from "./config.ts";
 
 /** The models the configuration names. None is a normal state; what needs one says which setting is missing. */
 export async function openModels({ model }: Config): Promise<ModelSet> {
   const models: Model[] = [];
   if (model.baseUrl && model.name) {
     const { openaiModel } = await import("../llm/openai.ts");
-    const { name, baseUrl, apiKey, timeoutMs } = model;
-    models.push(openaiModel({ name, baseUrl, model: name, apiKey, timeoutMs }));
+    const { name, baseUrl, apiKey, timeoutMs, streams } = model;
+    const live = openaiModel({ name, baseUrl, model: name, apiKey, timeoutMs, streams });
+    models.push(model.record === null ? live : await recorded(live, model.record));
   }
   if (model.cassettes.length > 0) {
     const { openCassette } = await import("../llm/cassette.ts");
     for (const path of model.cassettes) models.push(await openCassette(path));
   }
   return new Map(models.map((one) => [one.name, one]));
+}
+
+/** A model whose answers become a cassette, written anew after each: a file that is read is always whole. */
+async function recorded(live: Model, file: string): Promise<Model> {
+  const { recording } = await import("../llm/recorder.ts");
+  return recording(live, {
+    secrets: secretsHere(),
+    async keep(cassette) {
+      const draft = `${file}.${process.pid}.draft`;
+      await writeFile(draft, `${JSON.stringify(cassette, null, 2)}\n`, { mode: 0o600 });
+      await rename(draft, file);
+    },
+  });
 }
 
 /**

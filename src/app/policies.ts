@@ -11,6 +11,7 @@ import {
   CircuitPolicy,
   LimitsPolicy,
   OutboundPolicy,
+  PricePolicy,
   RetryPolicy,
   RoutePolicies,
 } from "../contracts/policy.ts";
@@ -25,6 +26,7 @@ const shapes = {
   "circuit_breaker.json": CircuitPolicy,
   "limits.json": LimitsPolicy,
   "outbound.json": OutboundPolicy,
+  "prices.json": PricePolicy,
   "retry_policy.json": RetryPolicy,
   "route_policies.json": RoutePolicies,
   "sandbox_limits.json": SandboxLimits,
@@ -40,6 +42,7 @@ export const policyNames: PolicyName[] = [
   "limits.json",
   "orchestrator.json",
   "outbound.json",
+  "prices.json",
   "retry_policy.json",
   "route_policies.json",
   "sandbox_limits.json",

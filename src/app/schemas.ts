@@ -16,6 +16,7 @@ import {
   CircuitPolicy,
   LimitsPolicy,
   OutboundPolicy,
+  PricePolicy,
   RetryPolicy,
   RoutePolicies,
 } from "../contracts/policy.ts";
@@ -49,6 +50,7 @@ const shapes: Record<string, z.ZodType> = {
   "config.circuit_breaker": CircuitPolicy,
   "config.limits": LimitsPolicy,
   "config.outbound": OutboundPolicy,
+  "config.prices": PricePolicy,
   "config.retry_policy": RetryPolicy,
   "config.route_policies": RoutePolicies,
   "config.sandbox_limits": SandboxLimits,

@@ -74,6 +74,7 @@ export async function runWorker(
   const outside = openOutside(config, outbound.current);
   const handlers = handlersBy(orchestrator.current, approvals.current, refusesAddress);
   const limits = await followPolicy("sandbox_limits.json", { folder: config.configDir, sql, log });
+  const prices = await followPolicy("prices.json", { folder: config.configDir, sql, log });
   const quotas = await followPolicy("limits.json", { folder: config.configDir, sql, log });
   const hub = await openSandboxHub(config, { sql, log });
 
@@ -120,6 +121,7 @@ export async function runWorker(
     tools: {
       now: () => new Date(),
       models,
+      prices: prices.current,
       outside,
       sandbox: { run: hub.run, commandsOf: (name) => limits.current().profiles[name]?.commands ?? {} },
     },
@@ -148,6 +150,7 @@ export async function runWorker(
       outbound.stop();
       limits.stop();
       quotas.stop();
+      prices.stop();
       await hub.close();
       await sql.end({ timeout: 5 });
     },

@@ -19,7 +19,7 @@ export type Workshop = Settling & {
   attemptMs: number; // an attempt that takes longer is ended
   log: Log;
   budgets?: () => BudgetPolicy; // without them nothing is put aside
-  tools: Pick<Tools, "now" | "models" | "outside" | "sandbox">;
+  tools: Pick<Tools, "now" | "models" | "prices" | "outside" | "sandbox">;
   /** Settles with the next round of the worker, and tells `whom` what came of that. */
   settle(done: Done, whom: Settled): void;
   /** An attempt is over. Not `settled`: nothing of it could be written, and its lease must run out. */

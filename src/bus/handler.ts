@@ -5,9 +5,11 @@ import type { Failure } from "../contracts/failure.ts";
 import type { Answer, Assignment, Intent, Message } from "../contracts/message.ts";
 import type { ModelSet } from "../contracts/model.ts";
 import type { Outside } from "../contracts/outside.ts";
+import type { PricePolicy } from "../contracts/policy.ts";
 import type { SandboxRun } from "../contracts/sandbox.ts";
 import type { Upload } from "../contracts/upload.ts";
 import type { Database } from "../store/database.ts";
+import type { Outlet } from "./outlet.ts";
 
 /** A message that follows from this one. What is not given is inherited. */
 export type Next = {
@@ -46,6 +48,7 @@ export type Tools = {
   now: () => Date;
   signal: AbortSignal; // fires when the lease is lost, the attempt is over time or the worker stops
   models: ModelSet;
+  prices?: (() => PricePolicy) | undefined; // of models; none: what a call did cost is not known
   outside?: Outside | undefined; // without it no agent outside can be reached
   sandbox: {
     run: SandboxRun;
@@ -60,6 +63,8 @@ export type Tools = {
    * the call may take; null: no cap. Throws `budget_exhausted`.
    */
   reserve(most: Figure): Promise<{ tokens: number | null }>;
+  /** Where a model's words go while it speaks: to whoever follows the trace, and into no history. */
+  outlet?(round: number): Outlet;
   /** Says what the call did cost. Booked with the settlement, however the attempt ends. */
   spend(figure: Figure): void;
   /** Tells progress: one `…_status` event, written at once. */

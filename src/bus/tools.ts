@@ -5,6 +5,7 @@ import { wake } from "../store/wake.ts";
 import type { Attempt } from "./attempt.ts";
 import { putAside } from "./budget.ts";
 import type { Tools } from "./handler.ts";
+import { openOutlet } from "./outlet.ts";
 
 /** The tools of one attempt. Each is made when it is asked for, and a handler may take it out by name. */
 export class AttemptTools implements Tools {
@@ -24,6 +25,15 @@ export class AttemptTools implements Tools {
 
   get models(): Tools["models"] {
     return this.#attempt.shop.tools.models;
+  }
+
+  get prices(): Tools["prices"] {
+    return this.#attempt.shop.tools.prices;
+  }
+
+  get outlet(): NonNullable<Tools["outlet"]> {
+    const { shop, message } = this.#attempt;
+    return (round) => openOutlet(shop.sql, { traceId: message.traceId, round });
   }
 
   get outside(): Tools["outside"] {

@@ -259,6 +259,14 @@ evaluate
   .action(async (options) => {
     await (await import("./commands/evalrepair.ts")).evalRepair(options);
   });
+evaluate
+  .command("live")
+  .description("one wish goes through the whole system to the model of the environment; without one: not run")
+  .option("--json", "print JSON, for programs")
+  .addHelpText("after", "\nExit codes: 0 green or not run, 1 anything else, 69 no sandbox here.")
+  .action(async (options) => {
+    await (await import("./commands/evallive.ts")).evalLive(options);
+  });
 const measures = program
   .command("bench")
   .description("measure something on this machine, and hold it against what was promised");

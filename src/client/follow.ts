@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
 import { Failure } from "../contracts/failure.ts";
 import { EventView, FailureView } from "../contracts/http.ts";
 import { Answer } from "../contracts/message.ts";
@@ -8,10 +9,15 @@ import { type Frame, framesOf } from "./sse.ts";
 /** What is heard of a trace: events, then its one end. */
 export type News =
   | { name: "event"; event: EventView }
+  | { name: "token"; round: number; text: string } // only when asked for
   | { name: "answer"; answer: Answer }
   | { name: "failure"; failure: FailureView };
 
-export type FollowOptions = { after?: string; signal?: AbortSignal };
+export type FollowOptions = {
+  after?: string;
+  signal?: AbortSignal;
+  tokens?: boolean; // hear a model's words while it speaks; some may be missing, the answer has them all
+};
 
 const patience = 10; // connections in a row that bring nothing new
 
@@ -23,7 +29,7 @@ const patience = 10; // connections in a row that bring nothing new
 export async function* follow(
   door: Door,
   traceId: string,
-  { after = "0", signal }: FollowOptions,
+  { after = "0", signal, tokens = false }: FollowOptions,
 ): AsyncGenerator<News, void> {
   let last = after;
   let waitMs = 1000;
@@ -35,12 +41,12 @@ export async function* follow(
         waitMs = frame.retryMs ?? waitMs;
         if (frame.name === "comment") vain = 0; // a beat: nothing is new, and all is well
         const news = newsOf(frame);
-        if (!news) continue;
+        if (!news || (news.name === "token" && !tokens)) continue;
         if (frame.id !== null && BigInt(frame.id) <= BigInt(last)) continue;
         vain = 0;
         last = frame.id ?? last;
         yield news;
-        if (news.name !== "event") return;
+        if (news.name === "answer" || news.name === "failure") return;
       }
     } catch (error) {
       signal?.throwIfAborted();
@@ -61,10 +67,13 @@ export async function* follow(
   }
 }
 
+const Words = z.object({ round: z.number(), text: z.string() });
+
 function newsOf({ name, text }: Frame): News | null {
   if (text === "") return null;
   const content: unknown = JSON.parse(text);
   if (name === "answer") return { name, answer: Answer.parse(content) };
+  if (name === "token") return { name, ...Words.parse(content) };
   if (name === "failure") return { name, failure: FailureView.parse(content) };
   return { name: "event", event: EventView.parse(content) };
 }

@@ -6,15 +6,21 @@ export type Generation = {
   provider: string; // 'openai-compatible' | 'cassette'
   model: string;
   replay: boolean; // true: a recorded output
-  tokens: { input: number; output: number } | null; // null: the provider did not say
+  tokens: { input: number; output: number; cached?: number } | null; // `cached`: of the input; null: nobody said
   costUsd?: number | null; // as far as it was said; a price table may know otherwise
+};
+
+export type Asking = {
+  maxTokens: number | null;
+  signal: AbortSignal;
+  onText?: ((text: string) => void) | undefined; // hears the answer while it comes, as far as the provider tells
 };
 
 /** One model that can be asked. Throws Failures `model_*`; gives up when `signal` fires. */
 export type Model = {
   name: string;
   provider: string;
-  generate(prompt: Prompt, options: { maxTokens: number | null; signal: AbortSignal }): Promise<Generation>;
+  generate(prompt: Prompt, options: Asking): Promise<Generation>;
 };
 
 /** The configured models by name. Empty is a normal state. */

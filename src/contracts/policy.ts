@@ -107,6 +107,23 @@ export const LimitsPolicy = z.strictObject({
 });
 export type LimitsPolicy = z.infer<typeof LimitsPolicy>;
 
+const usdPerMillion = z.number().min(0).max(1_000_000);
+
+/** What a model costs, in USD for a million tokens. */
+export const Price = z.strictObject({
+  input_usd: usdPerMillion,
+  cached_input_usd: usdPerMillion.optional(), // as input_usd unless given
+  output_usd: usdPerMillion,
+});
+export type Price = z.infer<typeof Price>;
+
+/** `configs/prices.json`: by the name a model answers under; a `*` at the end stands for any rest. */
+export const PricePolicy = z.strictObject({
+  $schema: z.string().optional(),
+  models: z.record(z.string().regex(/^[^*\s]{1,200}\*?$/, "is a model's name, or its beginning and a *"), Price),
+});
+export type PricePolicy = z.infer<typeof PricePolicy>;
+
 /** `configs/outbound.json`: where agents may listen. What a name leads to is not looked up. */
 export const OutboundPolicy = z.strictObject({
   $schema: z.string().optional(),

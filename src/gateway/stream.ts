@@ -4,6 +4,7 @@ import { Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Database } from "../store/database.ts";
 import { type BusEvent, eventsInOrder } from "../store/events.ts";
+import { listenToSaid } from "../store/tokens.ts";
 import { type Trace, traceOf } from "../store/traces.ts";
 import { listen } from "../store/wake.ts";
 
@@ -27,8 +28,15 @@ export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed 
   let closing = false;
   let listening: Promise<() => Promise<void>> | null = null;
   let streams = 0;
+  let listeningToSaid: Promise<() => Promise<void>> | null = null;
 
   function hear(): void {
+    listeningToSaid ??= listenToSaid(sql, ({ trace_id, round, text }) => {
+      for (const bell of bells.get(trace_id) ?? []) bell.say({ round, text });
+    });
+    listeningToSaid.catch(() => {
+      listeningToSaid = null; // who follows hears the answer all the same
+    });
     listening ??= listen(sql, (hint) => {
       for (const traceId of hint ? hint.traces : bells.keys()) for (const bell of bells.get(traceId) ?? []) bell.ring();
     });
@@ -61,8 +69,7 @@ export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed 
     async close() {
       closing = true;
       for (const bell of [...bells.values()].flatMap((shared) => [...shared])) bell.end();
-      const unlisten = await listening?.catch(() => null);
-      await unlisten?.();
+      for (const one of [listening, listeningToSaid]) await (await one?.catch(() => null))?.();
     },
   };
 }
@@ -89,6 +96,7 @@ async function* frames(
         spokeAt = performance.now();
         if (events.length < page) break;
       }
+      for (const words of bell.said()) yield frame("token", words, null);
       if (trace.status !== "open") {
         yield lastFrame(trace);
         return;
@@ -117,10 +125,17 @@ function lastFrame({ answer, failure }: Trace): string {
   return answer ? frame("answer", answer, null) : frame("failure", failure, null);
 }
 
+/** What a model is just saying, in which of its rounds. */
+type Words = { round: number; text: string };
+
+const wordsMost = 500; // pieces for a reader that is slow; older ones are lost
+
 /** Rings once for all that happened since it was muffled, so no news falls between reading and waiting. */
 type Bell = {
   readonly over: boolean; // the reader has gone, or the gateway closes
   ring(): void;
+  say(words: Words): void;
+  said(): Words[]; // since the last time
   end(): void;
   muffle(): void;
   rung(withinMs: number): Promise<void>;
@@ -130,6 +145,7 @@ function newBell(): Bell {
   let news = false;
   let over = false;
   let wakeUp = () => {};
+  let words: Words[] = [];
   const ring = () => {
     news = true;
     wakeUp();
@@ -139,6 +155,11 @@ function newBell(): Bell {
       return over;
     },
     ring,
+    say(piece) {
+      words = [...words.slice(1 - wordsMost), piece];
+      ring();
+    },
+    said: () => words.splice(0),
     end() {
       over = true;
       ring();

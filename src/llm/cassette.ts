@@ -31,8 +31,7 @@ export async function openCassette(path: string): Promise<Model> {
     name,
     provider: "cassette",
     async generate(prompt) {
-      const turn = 1 + prompt.filter(({ role }) => role === "assistant").length;
-      const said = wordsOf(prompt);
+      const { turn, said } = momentOf(prompt);
       const found = exchanges.find(
         ({ when }) => when.turn === turn && when.includes.every((text) => said.includes(text)),
       );
@@ -49,11 +48,11 @@ export async function openCassette(path: string): Promise<Model> {
   };
 }
 
-function wordsOf(prompt: Prompt): string {
-  return prompt
-    .filter(({ role }) => role === "user")
-    .map(({ content }) => content)
-    .join("\n");
+/** What an exchange is found by: how many answers there were before, and all that the user said. */
+export function momentOf(prompt: Prompt): { turn: number; said: string } {
+  const turn = 1 + prompt.filter(({ role }) => role === "assistant").length;
+  const words = prompt.filter(({ role }) => role === "user").map(({ content }) => content);
+  return { turn, said: words.join("\n") };
 }
 
 async function load(path: string): Promise<Cassette> {

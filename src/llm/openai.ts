@@ -1,7 +1,7 @@
 import type OpenAI from "openai";
 import { z } from "zod";
 import { asFailure, Failure } from "../contracts/failure.ts";
-import type { Generation, Model, Prompt } from "../contracts/model.ts";
+import type { Asking, Generation, Model, Prompt } from "../contracts/model.ts";
 
 export type OpenaiOptions = {
   name: string; // how agents call it
@@ -10,11 +10,16 @@ export type OpenaiOptions = {
   apiKey: string | null;
   timeoutMs: number; // for the whole answer, from the question to its last byte
   fetch?: typeof fetch; // the one of Node unless given
+  streams?: boolean; // false: its answers come in one piece, whoever listens
 };
 
 const Choice = z.object({
   finish_reason: z.string().nullish(),
-  message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }),
+  message: z.object({
+    content: z.string().nullish(),
+    refusal: z.string().nullish(),
+    tool_calls: z.array(z.object({ function: z.object({ name: z.string() }).nullish() })).nullish(),
+  }),
 });
 
 /** What we need of a chat completion; endpoints differ in what else they send. */
@@ -22,7 +27,14 @@ const Completion = z.object({
   model: z.string().nullish(),
   choices: z.tuple([Choice], z.unknown()),
   usage: z
-    .object({ prompt_tokens: z.number().int().nonnegative(), completion_tokens: z.number().int().nonnegative() })
+    .object({
+      prompt_tokens: z.number().int().nonnegative(),
+      completion_tokens: z.number().int().nonnegative(),
+      prompt_tokens_details: z
+        .object({ cached_tokens: z.number().int().nonnegative().nullish() })
+        .nullish()
+        .catch(null),
+    })
     .nullish()
     .catch(null), // an endpoint that counts in its own way has not said how many
 });
@@ -30,10 +42,12 @@ const Completion = z.object({
 /**
  * A model behind an OpenAI-compatible URL. The client library is loaded with the first question.
  *
+ * With `onText` the answer is asked for as a stream, and heard while it comes.
+ *
  * Throws `model_unreachable` (no answer, a time-out, a broken one, 5xx), `model_busy` (429, with what Retry-After asked
  * for), `model_answer_invalid` (empty, cut off, not what the protocol says), `model_refused` (a refusal, any other 4xx).
  */
-export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs, fetch }: OpenaiOptions): Model {
+export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs, fetch, streams = true }: OpenaiOptions): Model {
   let client: Promise<OpenAI> | null = null;
   const open = async () => {
     const { OpenAI } = await import("openai");
@@ -51,24 +65,38 @@ export function openaiModel({ name, baseUrl, model, apiKey, timeoutMs, fetch }: 
   return {
     name,
     provider: "openai-compatible",
-    async generate(prompt, { maxTokens, signal }) {
+    async generate(prompt, { maxTokens, signal, onText }) {
       client ??= open();
-      const answer = await ask(await client, { model, prompt, maxTokens, signal, timeoutMs });
+      const answer = await ask(await client, {
+        model,
+        prompt,
+        maxTokens,
+        signal,
+        timeoutMs,
+        onText: streams ? onText : undefined,
+      });
       return read(answer, model);
     },
   };
 }
 
-type Question = { model: string; prompt: Prompt; maxTokens: number | null; signal: AbortSignal; timeoutMs: number };
+type Question = Asking & { model: string; prompt: Prompt; timeoutMs: number };
 
-async function ask(client: OpenAI, { model, prompt, maxTokens, signal, timeoutMs }: Question): Promise<unknown> {
+async function ask(
+  client: OpenAI,
+  { model, prompt, maxTokens, signal, timeoutMs, onText }: Question,
+): Promise<unknown> {
   const late = AbortSignal.timeout(timeoutMs); // the client's own ends with the headers, not with the body
   const limit = maxTokens === null ? {} : { max_tokens: maxTokens };
+  const question = { model, messages: prompt, ...limit };
+  const options = { signal: AbortSignal.any([signal, late]) };
   try {
-    return await client.chat.completions.create(
-      { model, messages: prompt, ...limit },
-      { signal: AbortSignal.any([signal, late]) },
+    if (!onText) return await client.chat.completions.create(question, options);
+    const stream = await client.chat.completions.create(
+      { ...question, stream: true, stream_options: { include_usage: true } },
+      options,
     );
+    return await gather(stream, onText);
   } catch (cause) {
     signal.throwIfAborted();
     if (late.aborted) throw new Failure("model_unreachable", `no answer within ${timeoutMs} ms`, { cause });
@@ -77,7 +105,53 @@ async function ask(client: OpenAI, { model, prompt, maxTokens, signal, timeoutMs
   }
 }
 
+const Chunk = z.object({
+  model: z.string().nullish(),
+  choices: z
+    .array(
+      z.object({
+        finish_reason: z.string().nullish(),
+        delta: z
+          .object({
+            content: z.string().nullish(),
+            refusal: z.string().nullish(),
+            tool_calls: z.array(z.unknown()).nullish(),
+          })
+          .nullish(),
+      }),
+    )
+    .nullish(),
+  usage: z.unknown().optional(),
+});
+
+/** The pieces of a stream as the completion they make. Throws `model_unreachable` for a stream that ends before its end. */
+async function gather(stream: AsyncIterable<unknown>, onText: (text: string) => void): Promise<unknown> {
+  let [text, refusal, model, tools] = ["", "", "", false];
+  let end: string | null = null;
+  let usage: unknown = null;
+  for await (const piece of stream) {
+    const chunk = Chunk.safeParse(piece);
+    if (!chunk.success)
+      throw new Failure("model_answer_invalid", "the endpoint's stream is not one of a chat completion");
+    const { choices, ...rest } = chunk.data;
+    const { delta, finish_reason } = choices?.[0] ?? {};
+    if (delta?.content) {
+      text += delta.content;
+      onText(delta.content);
+    }
+    refusal += delta?.refusal ?? "";
+    tools ||= (delta?.tool_calls ?? []).length > 0;
+    end = finish_reason ?? end;
+    model = rest.model || model;
+    usage = rest.usage ?? usage;
+  }
+  if (end === null) throw new Failure("model_unreachable", "the model's answer broke off in the middle");
+  const tool_calls = tools ? [{ function: null }] : null;
+  return { model, choices: [{ finish_reason: end, message: { content: text, refusal, tool_calls } }], usage };
+}
+
 function failureOf(cause: unknown): Failure {
+  if (cause instanceof Failure) return cause;
   const status = cause instanceof Error && "status" in cause ? Number(cause.status) : Number.NaN;
   const reason = asFailure(cause).message;
   if (cause instanceof SyntaxError) {
@@ -121,6 +195,10 @@ function read(answer: unknown, asked: string): Generation {
     throw new Failure("model_answer_invalid", "the answer was cut off at its token limit");
   }
   const text = message.content ?? "";
+  if (text.trim() === "" && message.tool_calls?.length) {
+    const asked = message.tool_calls[0]?.function?.name ?? "one";
+    throw new Failure("model_answer_invalid", `the model asked for a tool (${asked}), and none was offered`);
+  }
   if (text.trim() === "") throw new Failure("model_answer_invalid", "the model answered nothing");
   const { usage, model } = data;
   return {
@@ -128,6 +206,12 @@ function read(answer: unknown, asked: string): Generation {
     provider: "openai-compatible",
     model: model || asked,
     replay: false,
-    tokens: usage ? { input: usage.prompt_tokens, output: usage.completion_tokens } : null,
+    tokens: usage
+      ? {
+          input: usage.prompt_tokens,
+          output: usage.completion_tokens,
+          cached: Math.min(usage.prompt_tokens, usage.prompt_tokens_details?.cached_tokens ?? 0),
+        }
+      : null,
   };
 }

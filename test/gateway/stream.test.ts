@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Feed, openFeed } from "../../src/gateway/stream.ts";
 import type { Claimed } from "../../src/store/messages.ts";
+import { tellSaid } from "../../src/store/tokens.ts";
 import { type Door, finish, openDoor, post, take } from "./door.ts";
 
 describe("a stream", () => {
@@ -44,6 +45,49 @@ describe("a stream", () => {
     expect(stream.readableLength).toBeGreaterThan(0);
     expect(stream.readableLength).toBeLessThan(200_000);
     stream.destroy();
+  });
+
+  test("passes on what a model is saying, in order, and to readers of that trace alone", async () => {
+    const begin = async () => {
+      await post(`${door.url}/api/chat`, { message: "another" });
+      return (await take(door.world, "chat.ask")).traceId;
+    };
+    const traceId = await begin();
+    const [mine, theirs, stranger] = [
+      { traceId, tenant: "local", after: "0" },
+      { traceId: await begin(), tenant: "local", after: "0" },
+      { traceId, tenant: "other", after: "0" },
+    ].map((wish) => feed.open(wish));
+    const heard: string[] = ["", "", ""];
+    const soon = { timeout: 20_000 };
+    for (const [n, stream] of [mine, theirs, stranger].entries()) {
+      stream?.on("data", (part) => {
+        heard[n] += part;
+      });
+    }
+    await expect.poll(() => heard[0], soon).toContain("gateway_acked");
+
+    const said = { trace_id: traceId, round: 2 };
+    // Until the listener is there nobody hears: it is a channel without memory.
+    await expect
+      .poll(async () => {
+        await tellSaid(door.world.sql, { ...said, text: "knock" });
+        return heard[0];
+      }, soon)
+      .toContain("knock");
+    await tellSaid(door.world.sql, { ...said, text: `one\ntwo\0${"é".repeat(3000)}` });
+    await tellSaid(door.world.sql, { ...said, text: "end" });
+    await expect.poll(() => heard[0], soon).toContain('"end"');
+
+    const texts = [...(heard[0] ?? "").matchAll(/event: token\ndata: (.*)\n/g)].map(([, data]) =>
+      JSON.parse(data ?? ""),
+    );
+    expect(texts.every(({ round }) => round === 2)).toBe(true);
+    expect(texts.map(({ text }) => text).join("")).toContain(`one\ntwo\ufffd${"é".repeat(3000)}end`);
+    expect(heard[1]).not.toContain("event: token");
+    expect(heard[2]).not.toContain("event: token");
+    for (const stream of [mine, theirs, stranger]) stream?.destroy();
+    expect(await door.world.sql`select from bus_facts where details::text like '%knock%'`).toHaveLength(0);
   });
 
   test("is forgotten when its reader has gone, however early", async () => {

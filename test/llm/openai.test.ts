@@ -51,7 +51,7 @@ describe("a model behind an OpenAI-compatible URL", () => {
     const answer = await model(`${double.url}/v1`).generate(prompt, asking);
 
     expect(answer).toMatchObject({ text: "Hi there!", provider: "openai-compatible", replay: false });
-    expect(answer.tokens).toEqual({ input: 7, output: 3 });
+    expect(answer.tokens).toEqual({ input: 7, output: 3, cached: 0 });
   });
 
   test.each([
@@ -149,6 +149,75 @@ describe("a model behind an OpenAI-compatible URL", () => {
   test("says so when nobody is there", async () => {
     await expect(model("http://127.0.0.1:1/v1").generate(prompt, asking)).rejects.toMatchObject({
       code: "model_unreachable",
+    });
+  });
+
+  describe("that is heard while it speaks", () => {
+    const event = (piece: unknown) => `data: ${typeof piece === "string" ? piece : JSON.stringify(piece)}\n\n`;
+    const delta = (content: string, finish_reason: string | null = null) =>
+      event({ model: "x-1", choices: [{ index: 0, delta: { content }, finish_reason }] });
+    const usage = event({
+      choices: [],
+      usage: { prompt_tokens: 9, completion_tokens: 4, prompt_tokens_details: { cached_tokens: 5 } },
+    });
+    async function hear(...pieces: string[]) {
+      const baseUrl = await endpoint(200, pieces.join(""), { "content-type": "text/event-stream" });
+      const heard: string[] = [];
+      const said = model(baseUrl).generate(prompt, { ...asking, onText: (text) => void heard.push(text) });
+      return { said, heard };
+    }
+
+    test("by a real double says the same in pieces as in one", async () => {
+      const heard: string[] = [];
+      const answer = await model(`${double.url}/v1`).generate(prompt, {
+        ...asking,
+        onText: (text) => void heard.push(text),
+      });
+
+      expect(answer.text).toBe("Hi there!");
+      expect(heard.join("")).toBe("Hi there!");
+      expect(heard.length).toBeGreaterThan(0);
+    });
+
+    test("answers with all of its pieces, the model that answered, and what it counted", async () => {
+      const { said, heard } = await hear(delta("a"), delta("b", "stop"), usage, event("[DONE]"));
+
+      expect(await said).toMatchObject({ text: "ab", model: "x-1", tokens: { input: 9, output: 4, cached: 5 } });
+      expect(heard).toEqual(["a", "b"]);
+    });
+
+    test.each([
+      ["breaks off in the middle", "model_unreachable", [delta("a")]],
+      ["ends with garbage", "model_answer_invalid", [delta("a"), event("{half")]],
+      ["sends pieces of something else", "model_answer_invalid", [event({ choices: "none" })]],
+      ["is cut off at its limit", "model_answer_invalid", [delta("a", "length")]],
+      ["says nothing", "model_answer_invalid", [delta("", "stop"), event("[DONE]")]],
+      ["is ended by a filter", "model_refused", [delta("a", "content_filter")]],
+      ["refuses", "model_refused", [event({ choices: [{ delta: { refusal: "no" }, finish_reason: "stop" }] })]],
+      [
+        "asks for a tool",
+        "model_answer_invalid",
+        [
+          event({
+            choices: [{ delta: { tool_calls: [{ index: 0, function: { name: "ls" } }] }, finish_reason: "tool_calls" }],
+          }),
+        ],
+      ],
+    ])("and %s is a failure", async (_, code, pieces) => {
+      const { said } = await hear(...pieces);
+      await expect(said).rejects.toMatchObject({ code });
+    });
+  });
+
+  test("that asks for a tool, which none was offered, has not answered", async () => {
+    const message = {
+      content: null,
+      tool_calls: [{ id: "1", type: "function", function: { name: "ls", arguments: "{}" } }],
+    };
+    const baseUrl = await endpoint(200, choice(message, "tool_calls"));
+    await expect(model(baseUrl).generate(prompt, asking)).rejects.toMatchObject({
+      code: "model_answer_invalid",
+      message: expect.stringContaining("(ls)"),
     });
   });
 });

@@ -31,7 +31,8 @@ export async function chat(message: string, options: Options & Plan): Promise<vo
 
   const client = await openSystem();
   const { trace_id } = await client.chat(request, options.key === undefined ? {} : { idempotencyKey: options.key });
-  const whole = await follow(client, trace_id, options.json ? () => {} : step);
+  const watched = process.stderr.isTTY && !options.json;
+  const whole = await follow(client, trace_id, options.json ? () => {} : step, watched ? speak : undefined);
   if (options.json) json(whole);
   else {
     say(outcome(whole.trace));
@@ -39,6 +40,11 @@ export async function chat(message: string, options: Options & Plan): Promise<vo
   }
   const well = whole.trace.status === "done" && whole.trace.answer?.verdict !== "fail";
   process.exitCode = well ? exitCodes.ok : exitCodes.failed;
+}
+
+/** A model's words as they come. */
+function speak(text: string): void {
+  process.stderr.write(paint("dim", text));
 }
 
 function requestOf(body: Record<string, unknown>): ChatRequest {

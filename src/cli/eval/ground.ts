@@ -8,16 +8,20 @@ import { type Client, openClient } from "../../client/client.ts";
 import { Failure } from "../../contracts/failure.ts";
 import { note, paint } from "../output.ts";
 
-/** A system of its own with fresh data, whose only model is a recording. */
+/** A system of its own with fresh data and one model. */
 export type Ground = { client: Client; system: System; close(): Promise<void> };
 
-/** Starts one. `recording`: the path of a cassette, or its content. Throws `sandbox_unavailable` where nothing can be run. */
-export async function openGround(recording: string | object): Promise<Ground> {
+/**
+ * Starts one. `recording`: the path of a cassette, or its content; null: the model that the environment names. Throws
+ * `sandbox_unavailable` where nothing can be run.
+ */
+export async function openGround(recording: string | object | null): Promise<Ground> {
   const home = readConfig();
   const dataDir = await mkdtemp(join(tmpdir(), "dagent-eval-"));
   await chmod(dataDir, 0o711); // as root: the database's account must get in
   const cassette = typeof recording === "string" ? recording : join(dataDir, "recorded.json");
-  if (typeof recording !== "string") await writeFile(cassette, JSON.stringify(recording));
+  if (typeof recording === "object" && recording) await writeFile(cassette, JSON.stringify(recording));
+  const replays = { ...home.model, baseUrl: null, name: null, cassettes: [cassette] };
   const system = await launch(
     {
       ...home,
@@ -29,7 +33,7 @@ export async function openGround(recording: string | object): Promise<Ground> {
       port: 0,
       adminToken: null,
       requireAdminForNonGet: false,
-      model: { ...home.model, baseUrl: null, name: null, cassettes: [cassette] },
+      model: recording === null ? { ...home.model, cassettes: [] } : replays,
     },
     (text) => note(paint("dim", text)),
   );

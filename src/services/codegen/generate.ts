@@ -4,8 +4,10 @@ import type { Figure } from "../../contracts/budget.ts";
 import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Generation } from "../../contracts/model.ts";
+import type { PricePolicy } from "../../contracts/policy.ts";
 import { fingerprintOf, patchOf } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
+import { costOf, priceFor } from "../../rules/price.ts";
 import { editTree, treeOf } from "../../rules/tree.ts";
 import { changeIn } from "./answer.ts";
 import { refuseOverspent, tokensLeft } from "./budget.ts";
@@ -44,7 +46,7 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const took = { round, rounds, tookMs: performance.now() - began };
     if (!heard.said) return { result: metricsOf(taken(heard.by), { ...took, waits: true }), wait: heard.wait };
     const { said } = heard;
-    const metrics = metricsOf(said, took);
+    const metrics = metricsOf({ ...said, costUsd: costOfAnswer(said, tools.prices?.()) }, took);
     tools.spend(figureOf(said, metrics));
 
     const change = changeOf(said);
@@ -69,6 +71,13 @@ function changeOf({ text, replay }: Generation): EditSet {
     const { code, message, details, cause } = asFailure(thrown);
     throw replay ? new Failure(code, message, { ...details, cause, max_attempts: 1 }) : thrown;
   }
+}
+
+/** What an answer did cost: what the provider says, else by the price of the model that answered. Null: nobody knows. */
+function costOfAnswer({ costUsd, replay, model, tokens }: Generation, prices: PricePolicy | undefined): number | null {
+  if (typeof costUsd === "number") return costUsd;
+  const price = replay || !prices ? null : priceFor(prices, model);
+  return price && tokens && costOf(price, tokens);
 }
 
 /** What the call did cost. A recording costs nothing but its tokens, which are counted as if it were live. */

@@ -40,7 +40,11 @@ export async function hear(
   const { work, rounds } = message.payload;
   const messages = promptFor(work, { rounds, ...(await shownOf(tree, work.prompt)) });
   const ask = askOf(message, { agent, messages, maxTokens, callback });
-  const said = await speaker.speak({ ask, signal: tools.signal, now });
+  // A change that must be approved first is shown to nobody before.
+  const outlet = message.assignment?.approval?.patch ? undefined : tools.outlet?.(ask.round);
+  const said = await speaker
+    .speak({ ask, signal: tools.signal, now, onText: outlet?.say })
+    .finally(() => outlet?.end());
   if (said) return { said };
   if (!agent || !callback) throw new Failure("agent_answer_invalid", `${speaker.name} answered nothing`);
   return { said: null, by: speaker.name, wait: waitFor(message, { agent, callback, now }) };

@@ -201,6 +201,44 @@ describe("codegen.generate", () => {
     });
   });
 
+  test("what a model costs is known by its price, and what it says is heard while it speaks", async () => {
+    const heard: string[] = [];
+    let ended = 0;
+    const live: Model = {
+      name: "m",
+      provider: "openai-compatible",
+      async generate(_, { onText }) {
+        onText?.("half");
+        const text = JSON.stringify(two);
+        return {
+          text,
+          provider: "openai-compatible",
+          model: "m-1",
+          replay: false,
+          tokens: { input: 100, output: 50 },
+        };
+      },
+    };
+    const writeLive = (given: Assignment) =>
+      generate.handle(message({ work, rounds: null }, { assignment: given }), {
+        ...world.tools,
+        models: new Map([["m", live]]),
+        prices: () => ({ models: { "m-*": { input_usd: 2, output_usd: 10 } } }),
+        outlet: () => ({
+          say: (text) => void heard.push(text),
+          async end() {
+            ended += 1;
+          },
+        }),
+      });
+
+    expect((await writeLive(assignment)).result).toMatchObject({ cost_usd: 0.0007 });
+    expect({ heard, ended }).toEqual({ heard: ["half"], ended: 1 });
+
+    await writeLive({ ...assignment, approval: { patch: true, expires_s: 60 } });
+    expect(heard).toEqual(["half"]); // what must be approved first is shown to nobody
+  });
+
   describe("with an agent outside", () => {
     const http = { kind: "http" as const, url: "http://a.test/work", secret: null, timeout_ms: 1000, probe: null };
     const outer: Assignment = { ...assignment, agent_id: "outer", model: null };
