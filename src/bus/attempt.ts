@@ -11,7 +11,7 @@ import { doneOf, isPlain, type Left, lastOf, type Settling, settleDone, settleFa
 import { AttemptTools } from "./tools.ts";
 
 /** Hears that a settlement was written; or `lease_lost`, or why the database refused it. */
-export type Settled = { ended(reason?: unknown): void };
+export type Settled = { readonly message: Taken; ended(reason?: unknown): void };
 
 /** What every attempt is given: the door it settles through and the tools that do not depend on the message. */
 export type Workshop = Settling & {
@@ -123,9 +123,8 @@ export class Attempt implements Settled {
     settleThrown(asFailure(thrown), message, { shop, left }).then(
       () => shop.over(this, true),
       (error: unknown) => {
-        const failure = asFailure(error);
-        shop.log.warn({ ...factsOf(message), reason: failure.message }, "attempt not settled");
-        shop.over(this, failure.code === "lease_lost");
+        shop.log.warn({ ...factsOf(message), reason: asFailure(error).message }, "attempt not settled");
+        shop.over(this, false);
       },
     );
   }

@@ -1,6 +1,5 @@
 import { Failure } from "../contracts/failure.ts";
-import type { Address, Asked, Claim, Taken } from "../store/claims.ts";
-import { nothing } from "../store/claims.ts";
+import { type Address, type Asked, type Claim, type Lease, nothing, type Taken } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
 import { type Cap, claimUnder, runningNow } from "../store/running.ts";
 import { takeOne } from "../store/single.ts";
@@ -39,7 +38,7 @@ export type CapsOf = (whose: { role: string; tenant: string }) => Cap[];
 /** Flows whose messages count under the same names. */
 type Capped = { caps: Cap[]; asked: Asked[] };
 
-type Queued = { done: Done; whom: Settled };
+type Queued = { done: Done; lease: Lease; whom: Settled };
 
 /** A lease of ours. */
 type Held = {
@@ -65,8 +64,8 @@ export function openRounds(
   { flows, ring }: { flows: Flows; ring: () => void },
 ): Rounds {
   let queue: Queued[] = [];
-  let freed: string[] = []; // tokens of leases of which nothing is left
-  const leases = new Map<string, Held>(); // by token
+  let freed: Lease[] = []; // of which nothing is left
+  const leases = new Map<Lease, Held>();
 
   const still = {
     worker: name,
@@ -127,7 +126,7 @@ export function openRounds(
     const [first] = taken;
     if (!first) return;
     reach = Math.max(1, Math.min(claimMost, 2 * reach, Math.floor((claimBytes * taken.length) / bytes)));
-    leases.set(first.token, { size: leased, open: leased, sure: true, runsOut: false, gone: false, capped });
+    leases.set(first.lease, { size: leased, open: leased, sure: true, runsOut: false, gone: false, capped });
   }
 
   /** What is asked for, and apart from it what may be in hand only so many times. */
@@ -211,20 +210,20 @@ export function openRounds(
    * Who settles how: a whole claim that was done is one pack, which takes its lease with it; the rest are rows, and a
    * lease of which nothing will be left goes with the last of them.
    */
-  function sorted(now: Queued[]): { done: Done[]; packs: Done[][]; last: string[] } {
-    const byToken = new Map<string, Done[]>();
-    for (const { done } of now) {
-      const group = byToken.get(done.message.token);
+  function sorted(now: Queued[]): { done: Done[]; packs: Done[][]; last: Lease[] } {
+    const byLease = new Map<Lease, Done[]>();
+    for (const { done, lease } of now) {
+      const group = byLease.get(lease);
       if (group) group.push(done);
-      else byToken.set(done.message.token, [done]);
+      else byLease.set(lease, [done]);
     }
-    const sorting = { done: [] as Done[], packs: [] as Done[][], last: [] as string[] };
-    for (const [token, group] of byToken) {
-      const lease = leases.get(token);
-      if (lease && isPack(group, lease))
+    const sorting = { done: [] as Done[], packs: [] as Done[][], last: [] as Lease[] };
+    for (const [lease, group] of byLease) {
+      const held = leases.get(lease);
+      if (held && isPack(group, held))
         sorting.packs.push(group.sort((a, b) => Number(a.message.id) - Number(b.message.id)));
       else sorting.done.push(...group);
-      if (lease?.sure && !lease.runsOut && group.length === lease.open) sorting.last.push(token);
+      if (held?.sure && !held.runsOut && group.length === held.open) sorting.last.push(lease);
     }
     return sorting;
   }
@@ -244,7 +243,7 @@ export function openRounds(
   /** One statement. Throws when the database cannot be reached; then `now` and `letGo` are kept for the next one. */
   async function settle(
     now: Queued[],
-    letGo: string[],
+    letGo: Lease[],
     round: Omit<Round, "done" | "packs" | "freed">,
   ): Promise<Stepped> {
     const { done, packs, last } = sorted(now);
@@ -253,7 +252,7 @@ export function openRounds(
       answer = await step(sql, { ...round, done, packs, freed: [...letGo, ...last] });
     } catch (error) {
       freed = [...letGo, ...freed];
-      for (const { message } of now.map((one) => one.done)) mark(message.token, { sure: false });
+      for (const { lease } of now) mark(lease, { sure: false });
       if (error instanceof Failure && error.code === "database_unavailable") {
         queue = [...now, ...queue];
         throw error;
@@ -263,11 +262,11 @@ export function openRounds(
       return { ...nothing, lost: [], contested: true };
     }
     const lost = new Set(answer.lost);
-    for (const [first] of packs) if (first && lost.has(first.message.id)) mark(first.message.token, { runsOut: true });
-    for (const token of last) mark(token, { gone: true });
+    for (const lease of last) mark(lease, { gone: true });
     const written: Done[] = [];
-    for (const { done: one, whom } of now) {
+    for (const { done: one, lease, whom } of now) {
       if (lost.has(one.message.id)) {
+        mark(lease, { runsOut: true });
         whom.ended(new Failure("lease_lost", `message ${one.message.id} is no longer held`));
         continue;
       }
@@ -278,9 +277,9 @@ export function openRounds(
     return answer;
   }
 
-  function mark(token: string, change: Partial<Held>): void {
-    const lease = leases.get(token);
-    if (lease) Object.assign(lease, change);
+  function mark(lease: Lease, change: Partial<Held>): void {
+    const held = leases.get(lease);
+    if (held) Object.assign(held, change);
   }
 
   /** One that the database refuses must not keep its neighbours from being settled. */
@@ -312,19 +311,19 @@ export function openRounds(
 
   return {
     settle(done, whom) {
-      queue.push({ done, whom });
+      queue.push({ done, lease: whom.message.lease, whom });
       watch();
       ring();
     },
-    released({ token }, settled) {
-      const lease = leases.get(token);
-      if (!lease) return;
-      if (!settled) lease.runsOut = true;
-      lease.open -= 1;
-      if (lease.capped) flows.room();
-      if (lease.open > 0) return;
-      leases.delete(token);
-      if (!lease.runsOut && !lease.gone) freed.push(token);
+    released({ lease }, settled) {
+      const held = leases.get(lease);
+      if (!held) return;
+      if (!settled) held.runsOut = true;
+      held.open -= 1;
+      if (held.capped) flows.room();
+      if (held.open > 0) return;
+      leases.delete(lease);
+      if (!held.runsOut && !held.gone) freed.push(lease);
     },
     get pending() {
       return queue.length > 0 || freed.length > 0 || settling !== null;

@@ -21,8 +21,15 @@ export type Wanted = {
 /** What all messages of a lane have in common. */
 export type Address = { service: string; role: string; shard: number };
 
+/**
+ * A lease as the worker that claimed it knows it. A token alone does not tell: when the server dies, a claim that did not
+ * wait for the disk was never made, and its token is given again.
+ */
+export type Lease = { token: string; ids: string[] };
+
 /** A claimed message. */
 export type Taken = Claimed & {
+  lease: Lease; // all messages of one claim have the same
   leftMs: number | null; // of its time to live
 };
 
@@ -79,7 +86,8 @@ export function claimOf(
   { worker, lanes }: Pick<Wanted, "worker" | "lanes">,
 ): Claim {
   const taken: Taken[] = [];
-  for (const wire of wires) unpack(wire, { token, worker, lanes, again, taken });
+  const lease = { token, ids: [] };
+  for (const wire of wires) unpack(wire, { lease, worker, lanes, again, taken });
   return {
     taken,
     leased: size,
@@ -89,9 +97,9 @@ export function claimOf(
   };
 }
 
-type Unpacking = Pick<Wanted, "worker" | "lanes"> & { token: string; again: LeaseRow["again"]; taken: Taken[] };
+type Unpacking = Pick<Wanted, "worker" | "lanes"> & { lease: Lease; again: LeaseRow["again"]; taken: Taken[] };
 
-function unpack(wire: string, { token, worker, lanes, again, taken }: Unpacking): void {
+function unpack(wire: string, { lease, worker, lanes, again, taken }: Unpacking): void {
   const [
     ids = [],
     laneIds = [],
@@ -105,6 +113,7 @@ function unpack(wire: string, { token, worker, lanes, again, taken }: Unpacking)
   ] = wire.split(columnMark).map((column) => column.split(mark));
   const parsed = JSON.parse(`[${payloads.join(",")}]`) as unknown[];
   if (parsed.length !== ids.length) throw new Failure("internal", "the columns of a claim are not of one length");
+  lease.ids.push(...ids);
   for (const [n, id] of ids.entries()) {
     const lane = Number(laneIds[n]);
     const address = lanes.get(lane);
@@ -132,7 +141,8 @@ function unpack(wire: string, { token, worker, lanes, again, taken }: Unpacking)
       payload: parsed[n],
       createdAt: new Date(Number(created[n])),
       attempts: (again?.[id] ?? 0) + 1,
-      token,
+      token: lease.token,
+      lease,
       worker,
       leftMs: rest?.left ?? null,
     });

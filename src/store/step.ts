@@ -1,5 +1,15 @@
 import { Failure } from "../contracts/failure.ts";
-import { type Claim, claimed, claiming, lostRow, nothing, type Row, takenOf, type Wanted } from "./claims.ts";
+import {
+  type Claim,
+  claimed,
+  claiming,
+  type Lease,
+  lostRow,
+  nothing,
+  type Row,
+  takenOf,
+  type Wanted,
+} from "./claims.ts";
 import { array, jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Fact, factRows, insertFacts } from "./facts.ts";
 import { allowedOf, type Claimed, type Draft, storing, wantedOf } from "./messages.ts";
@@ -17,7 +27,7 @@ export type Done = {
 export type Round = Wanted & {
   done: Done[];
   packs: Done[][]; // whole claims, each in the order of its ids
-  freed: string[]; // tokens of leases of which nothing is left, or will be when `done` is settled
+  freed: Lease[]; // of which nothing is left, or will be when `done` is settled
 };
 
 /**
@@ -40,8 +50,7 @@ export async function step(sql: Sql, round: Round): Promise<Stepped> {
       select message_id, lane from ended ${packs.length > 0 ? packedEnds : empty}
     ),
     freed as (
-      delete from bus_leases
-      where token = any (${array(freed)}::bigint[]) and worker = ${round.worker} and (select count(*) from settled) >= 0
+      ${freeing(freed, round.worker)} and (select count(*) from settled) >= 0
     ),
     ${done.some(({ next }) => next.length > 0) ? following(done) : empty}
     ${done.some(({ records }) => records.length > 0) ? noting(done, round.worker) : empty}
@@ -64,9 +73,7 @@ export async function step(sql: Sql, round: Round): Promise<Stepped> {
 
 async function claimOnly(sql: Sql, round: Round): Promise<Stepped> {
   const rows = await sql<Row[]>`
-    with freed as (
-      delete from bus_leases where token = any (${array(round.freed)}::bigint[]) and worker = ${round.worker}
-    ),
+    with freed as (${freeing(round.freed, round.worker)}),
     ${claiming(round)}
     moved as (
       insert into bus_deltas (lane, ready, held) select lane, -sum(n), sum(n) from cut group by lane
@@ -77,8 +84,19 @@ async function claimOnly(sql: Sql, round: Round): Promise<Stepped> {
 }
 
 async function letGo(sql: Sql, { freed, worker }: Round): Promise<Stepped> {
-  await sql`delete from bus_leases where token = any (${array(freed)}::bigint[]) and worker = ${worker}`;
+  await sql`${freeing(freed, worker)}`;
   return { ...nothing, lost: [] };
+}
+
+/** A lease goes when it is the one we know: its token may have been given to other messages since. */
+function freeing(freed: Lease[], worker: string): Part {
+  return part`
+    delete from bus_leases l
+    using rows from (
+      unnest(${array(freed.map(({ token }) => token))}::bigint[]),
+      string_to_table(${freed.map(({ ids }) => array(ids)).join(between)}, E'\x01')
+    ) as f (token, ids)
+    where l.token = f.token and l.worker = ${worker} and l.message_ids = f.ids::bigint[]`;
 }
 
 export type Stepped = Claim & { lost: string[] };

@@ -137,6 +137,8 @@ describe("claims and leases", () => {
     await world.moveClock(5);
 
     const gone = await world.sql.begin((tx) => lapsed(tx, ["buildtest.run"], 100));
-    expect(keysOf(gone.map((one) => ({ ...one, seq: "0", leftMs: null })))).toEqual([lost.idempotencyKey]);
+    expect(
+      keysOf(gone.map((one) => ({ ...one, seq: "0", lease: { token: one.token, ids: [one.id] }, leftMs: null }))),
+    ).toEqual([lost.idempotencyKey]);
   });
 });
