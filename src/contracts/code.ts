@@ -31,6 +31,7 @@ export const Rounds = z.object({
   log: z.string().max(8000), // the failing log, trimmed to what matters
   failing: z.array(z.string()), // names of the failing tests, as far as they are known
   tokens: z.number().int().nonnegative(), // of all rounds, input and output
+  cost_usd: z.number().nonnegative().nullish(), // of all rounds; null: not known
   seen: Seen,
 });
 export type Rounds = z.infer<typeof Rounds>;
@@ -53,6 +54,7 @@ export const CodegenMetrics = z.object({
   tokens: z.object({ input: z.number().int(), output: z.number().int() }).nullable(), // of this round
   tokens_total: z.number().int().nonnegative(), // of all rounds, as far as it was said
   cost_usd: z.number().nonnegative().nullable(),
+  cost_total_usd: z.number().nonnegative().nullish(), // of all rounds; null: of one it is not known
   took_ms: z.number().nonnegative(),
   waits: z.boolean().optional(), // true: the agent will answer later
 });

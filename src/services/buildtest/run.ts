@@ -93,7 +93,7 @@ function judge(
   { work, written }: { work: Work; written: Written },
 ): Outcome<BuildTestReport> {
   if (report.verdict === "pass") return answerWith({ report, reading, logs }, written);
-  const { round, tokens_total } = written.metrics;
+  const { round, tokens_total, cost_total_usd } = written.metrics;
   const failing = report.failing.map(({ name }) => name);
   const log = logFor(report, { reading, text: [...logs.values()].at(-1) ?? "" });
   if (round >= work.max_rounds) {
@@ -103,7 +103,8 @@ function judge(
       log,
     });
   }
-  const rounds = { round, change: written.change, log, failing, tokens: tokens_total, seen: written.seen };
+  const { change, seen } = written;
+  const rounds = { round, change, log, failing, tokens: tokens_total, cost_usd: cost_total_usd ?? null, seen };
   // A role that is visited again in a trace needs a key of its own; from the second round on ours carries the round.
   const base = round === 1 ? idempotencyKey : idempotencyKey.slice(0, -`#${round}`.length);
   const key = `${base}#${round + 1}`;

@@ -35,25 +35,32 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const round = (rounds?.round ?? 0) + 1;
     const writer = await writerOf(message, tools);
     const { name } = writer.speaker;
-    const maxTokens = tokensLeft(message.assignment, rounds?.tokens ?? 0);
+    const prices = tools.prices?.();
+    const price = prices ? priceFor(prices, name) : null;
+    const used = { tokens: rounds?.tokens ?? 0, costUsd: rounds ? (rounds.cost_usd ?? null) : 0 };
+    const maxTokens = tokensLeft(message.assignment, used, price);
     const did = message.payload.answered ? `${name} has answered` : `asking ${name}`;
     await tools.status(`round ${round} of ${work.max_rounds}: ${did}`, { round, model: name });
 
     const tree = await treeOf(work, tools.upload);
-    const most = await tools.reserve({ cost_usd: null, tokens: maxTokens, seconds: null });
+    const mostUsd = price && maxTokens !== null ? costOf(price, { input: 0, output: maxTokens }) : null;
+    const most = await tools.reserve({ cost_usd: mostUsd, tokens: maxTokens, seconds: null });
     const began = performance.now();
     const heard = await hear(message, writer, { tools, tree, maxTokens: most.tokens });
     const took = { round, rounds, tookMs: performance.now() - began };
     if (!heard.said) return { result: metricsOf(taken(heard.by), { ...took, waits: true }), wait: heard.wait };
     const { said } = heard;
-    const metrics = metricsOf({ ...said, costUsd: costOfAnswer(said, tools.prices?.()) }, took);
+    const metrics = metricsOf({ ...said, costUsd: costOfAnswer(said, prices) }, took);
     tools.spend(figureOf(said, metrics));
 
     const change = changeOf(said);
     const { before, after } = await editTree(tree, change.edits);
     const patch = patchOf(before, after);
     for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
-    refuseOverspent(message.assignment, metrics.tokens_total);
+    refuseOverspent(message.assignment, {
+      tokens: metrics.tokens_total,
+      costUsd: metrics.cost_total_usd ?? null,
+    });
     const seen = unseen(patch, round, rounds);
     const key = keyBefore(message.idempotencyKey);
     return {
@@ -108,6 +115,7 @@ function metricsOf(
     tokens,
     tokens_total: (rounds?.tokens ?? 0) + (tokens ? tokens.input + tokens.output : 0),
     cost_usd: costUsd,
+    cost_total_usd: costUsd === null || (rounds && rounds.cost_usd == null) ? null : costUsd + (rounds?.cost_usd ?? 0),
     took_ms: Math.round(tookMs),
     ...(waits && { waits }),
   };

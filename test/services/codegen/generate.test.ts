@@ -192,6 +192,25 @@ describe("codegen.generate", () => {
     expect(asked).toEqual([]);
   });
 
+  test("keeps a budget in money where the price is known: what is left buys the next answer", async () => {
+    const budget = { max_cost_usd: 0.001, max_tokens: null };
+    const given = { assignment: { ...assignment, budget } };
+    const prices = () => ({ models: { m: { input_usd: 0, output_usd: 10 } } });
+    const tools = { ...world.tools, models: new Map([["m", saying(JSON.stringify(two))]]), prices };
+    await generate.handle(message({ work, rounds: null }, given), tools);
+    expect(asked.at(-1)?.maxTokens).toBe(100);
+
+    const spent = (cost_usd: number | null) => ({ ...redAfter({ ...two, summary: "s" }), cost_usd });
+    await generate.handle(message({ work, rounds: spent(0.0004) }, given), tools);
+    expect(asked.at(-1)?.maxTokens).toBe(60);
+    for (const rounds of [spent(0.001), spent(0.000999), spent(null)]) {
+      await expect(generate.handle(message({ work, rounds }, given), tools)).rejects.toMatchObject({
+        code: "budget_spent",
+      });
+    }
+    expect(asked).toHaveLength(2);
+  });
+
   test("names the setting when the worker has no such model", async () => {
     const asking = generate.handle(message({ work, rounds: null }, { assignment }), world.tools);
 
