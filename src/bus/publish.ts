@@ -74,10 +74,11 @@ async function insertAll(sql: Database, requests: Request[], roots: Root[]): Pro
   // Two statements with one key would wait for each other.
   if (requests.length < splitFrom || keys.size < roots.length) return insert(sql, requests, { roots, tells: false });
   const half = Math.ceil(requests.length / 2);
-  const [first, second] = await Promise.all([
-    insert(sql, requests.slice(0, half), { roots: roots.slice(0, half), tells: false }),
-    insert(sql, requests.slice(half), { roots: roots.slice(half), tells: false }),
-  ]);
+  const one = insert(sql, requests.slice(0, half), { roots: roots.slice(0, half), tells: false });
+  one.catch(() => {}); // it is waited for below
+  await new Promise(setImmediate); // it goes out before the other is made
+  const other = insert(sql, requests.slice(half), { roots: roots.slice(half), tells: false });
+  const [first, second] = await Promise.all([one, other]);
   return [...first, ...second.map((stored) => ({ ...stored, n: stored.n + half }))];
 }
 
@@ -87,12 +88,12 @@ async function insert(
   { roots, tells }: { roots: Root[]; tells: boolean },
 ): Promise<Stored[]> {
   try {
-    return await insertRoots(sql, roots, tells);
+    return await insertRoots(sql, hashed(roots), tells);
   } catch (error) {
     // The number of shards may have become smaller since we looked.
     if (!(error instanceof Failure) || error.code !== "unknown_role") throw error;
     forgetRoles(sql);
-    return insertRoots(sql, await rootsOf(sql, requests), tells);
+    return insertRoots(sql, hashed(await rootsOf(sql, requests)), tells);
   }
 }
 
@@ -145,10 +146,19 @@ function rootOf(request: Request, { service, role, shard }: Address): Root {
     assignment: null,
     payload,
     body,
-    requestHash: hash("sha256", `${to}\n${intent}\n${body}`),
+    requestHash: "", // see hashed
     keyTtlMs,
     claimsTrace: traceparent !== null,
   };
+}
+
+/** Hashes are made as late as they are needed: while the first half of a list is on its way to the server. */
+function hashed(roots: Root[]): Root[] {
+  for (const root of roots) {
+    const { service, role, intent, body } = root;
+    root.requestHash = hash("sha256", `${service}.${role}\n${intent}\n${body}`);
+  }
+  return roots;
 }
 
 /** Where the text is that cannot be stored, as a JSON pointer. */

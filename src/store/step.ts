@@ -10,7 +10,7 @@ import {
   takenOf,
   type Wanted,
 } from "./claims.ts";
-import { array, jsonText, type Part, part, type Sql } from "./database.ts";
+import { array, isStorable, jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Fact, factRows, insertFacts } from "./facts.ts";
 import { allowedOf, type Claimed, type Draft, storing, wantedOf } from "./messages.ts";
 
@@ -143,7 +143,8 @@ function settlingRows({ done, worker }: Round): Part {
 
 /** One line of JSON for each. */
 function linesOf(done: Done[], of: (one: Done) => unknown): string {
-  return done.map((one) => jsonText(of(one))).join("\n");
+  const lines = done.map((one) => JSON.stringify(of(one) ?? null)).join("\n");
+  return isStorable(lines) ? lines : done.map((one) => jsonText(of(one))).join("\n");
 }
 
 /** Between what belongs to one pack and to the next; no JSON has it. */
