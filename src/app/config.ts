@@ -53,6 +53,8 @@ const Environment = z.object({
   SANDBOX_WARM: text
     .transform((value) => value && Number(value))
     .pipe(z.number("is a number from 0 to 64").int().min(0).max(64).nullable()),
+  SANDBOX_DEPOT: text,
+  SANDBOX_DEPOT_MB: z.coerce.number().int().min(1).max(10_000_000).default(4096),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   DAGENT_URL: url,
   DAGENT_KEY: text,
@@ -92,6 +94,7 @@ export type Config = {
     caFile: string | null;
     slots: number;
     warm: number | null; // boxes that wait at one time; null: as the slots need
+    depot: { folder: string; bytes: number }; // where a sandbox worker keeps what it has installed
   };
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
   gatewayUrl: string | null; // of a running system, for the commands that talk to one
@@ -146,6 +149,10 @@ export function readConfig(environment: Record<string, string | undefined> = env
         .filter(Boolean),
       slots: env.SANDBOX_SLOTS,
       warm: env.SANDBOX_WARM,
+      depot: {
+        folder: resolve(env.SANDBOX_DEPOT ?? `${dataDir}/sandbox`),
+        bytes: env.SANDBOX_DEPOT_MB * 1_048_576,
+      },
     },
     logLevel: env.LOG_LEVEL,
     gatewayUrl: env.DAGENT_URL,
@@ -205,7 +212,7 @@ export function searchPath(): string {
 
 /** For a sandbox worker: what names its hub and its token, and nothing that opens anything else. */
 export function sandboxEnvironment(rest: Record<string, string>): Record<string, string | undefined> {
-  const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS", "SANDBOX_WARM"];
+  const kept = ["PATH", "HOME", "LANG", "TZ", "LOG_LEVEL", "SANDBOX_SLOTS", "SANDBOX_WARM", "SANDBOX_DEPOT_MB"];
   return { ...Object.fromEntries(kept.map((name) => [name, process.env[name]])), ...rest };
 }
 

@@ -113,6 +113,7 @@ async function environments(config: Config & { databaseUrl: string }) {
     sandbox: sandboxEnvironment({
       SANDBOX_TOKEN,
       SANDBOX_HUBS: `ws://127.0.0.1:${hubPort}`,
+      SANDBOX_DEPOT: config.sandbox.depot.folder,
       CONFIG_DIR: config.configDir,
     }),
   };

@@ -7,7 +7,7 @@ import { loadPolicy, readText } from "./policies.ts";
 
 /** Starts a sandbox worker. It is told its hubs, its token and its limits, and can reach nothing else. */
 export async function runSandbox(config: Config, { log }: { log: Log }): Promise<Running> {
-  const { hubs, token, caFile, slots, warm } = config.sandbox;
+  const { hubs, token, caFile, slots, warm, depot } = config.sandbox;
   if (!token) {
     throw new Failure(
       "config_invalid",
@@ -19,6 +19,7 @@ export async function runSandbox(config: Config, { log }: { log: Log }): Promise
   }
   const limits = await loadPolicy(config.configDir, "sandbox_limits.json");
   const ca = caFile === null ? {} : { ca: await readText(caFile) };
-  const worker = startSandboxWorker({ hubs, token, ...ca, limits, slots, warm, log, searchPath: searchPath() });
+  const wish = { hubs, token, ...ca, limits, slots, warm, depot, log, searchPath: searchPath() };
+  const worker = startSandboxWorker(wish);
   return { facts: await worker.ready, stop: () => worker.stop() };
 }

@@ -92,6 +92,15 @@ export const Violation = z.object({
 });
 export type Violation = z.infer<typeof Violation>;
 
+/** How a project's dependencies were installed, in a run of their own. */
+export const InstallReport = z.object({
+  manager: z.enum(["npm", "pnpm", "pip"]),
+  cached: z.boolean(), // true: they were kept from before, and nothing was run
+  wall_ms: z.number().nonnegative(),
+  code: z.number().int().nullable(), // 0: they are there; null: a signal ended it, or it could not be run
+});
+export type InstallReport = z.infer<typeof InstallReport>;
+
 /** `build-test/report.json`: what was run, where, and what came of it. */
 export const BuildTestReport = z.object({
   verdict: z.enum(["pass", "fail"]),
@@ -112,6 +121,7 @@ export const BuildTestReport = z.object({
   failing: z.array(FailingTest),
   violation: Violation.nullable(), // the limit a model's change broke; a caller's own project fails with it instead
   skipped_files: z.array(z.object({ path: z.string(), why: z.string() })), // not brought back from the sandbox
+  install: InstallReport.nullable().default(null), // null: there was nothing to install
 });
 export type BuildTestReport = z.infer<typeof BuildTestReport>;
 

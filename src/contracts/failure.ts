@@ -25,6 +25,7 @@ export const failures = {
   unsupported_media_type: { status: 415, retry: false, blame: "caller" },
   idempotency_conflict: { status: 422, retry: false, blame: "caller" },
   nothing_to_test: { status: 422, retry: false, blame: "caller" },
+  install_failed: { status: 422, retry: false, blame: "caller" },
   tests_failed: { status: 422, retry: false, blame: "caller" },
   approval_refused: { status: 403, retry: false, blame: "nobody" },
   approval_expired: { status: 410, retry: false, blame: "nobody" },

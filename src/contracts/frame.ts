@@ -5,6 +5,9 @@ import { Promises, RunHead, ViolationReason } from "./sandbox.ts";
 /** The number a hub gives a run; counted per connection, never used again on it. */
 const run = z.number().int().min(1).max(0xffff_ffff);
 
+/** The names of all that a worker keeps: what each is, and whose, only who knows both can tell. */
+const keeps = z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(10_000);
+
 /** The version of this protocol. Another one is refused at hello. */
 export const protocolVersion = 1;
 
@@ -20,6 +23,7 @@ export const Hello = z.strictObject({
   profiles: z.array(z.string().max(32)).max(64), // that it offers
   lacks: z.record(z.string().max(32), z.string().max(500)).default({}), // those it knows and cannot offer, and why
   promises: Promises,
+  keeps: keeps.optional(), // left out: it keeps no dependencies
 });
 export type Hello = z.infer<typeof Hello>;
 
@@ -55,6 +59,7 @@ export const Result = z.strictObject({
     .max(16),
   files: z.array(z.strictObject({ path: z.string(), bytes: z.number().int().min(0) })),
   skipped: z.array(z.strictObject({ path: z.string(), why: z.string() })),
+  kept: z.strictObject({ done: z.boolean(), why: z.string().max(2000).nullable() }).optional(), // what was to be kept
 });
 export type Result = z.infer<typeof Result>;
 
@@ -72,8 +77,11 @@ export const Cancel = z.strictObject({ type: z.literal("cancel"), run });
 /** either way, at a steady pace: I live. A worker says how many of its slots are free. */
 export const Ping = z.strictObject({ type: z.literal("ping"), free: z.number().int().min(0).max(64).optional() });
 
+/** worker → hub: all that it keeps from now on. Comes before the result of the run that left it. */
+export const Keeps = z.strictObject({ type: z.literal("keeps"), keeps });
+
 /** What a worker may say. */
-export const WorkerFrame = z.discriminatedUnion("type", [Hello, Accept, Ack, Result, RunError, Ping]);
+export const WorkerFrame = z.discriminatedUnion("type", [Hello, Accept, Ack, Result, RunError, Ping, Keeps]);
 export type WorkerFrame = z.infer<typeof WorkerFrame>;
 
 /** What a hub may say. */

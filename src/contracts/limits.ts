@@ -59,7 +59,7 @@ const Shown = z
   .string()
   .regex(/^(\/[^\0/]+)+$/, "is an absolute path below the root")
   .refine((path) => !path.split("/").some((part) => part === "." || part === ".."), "leads up")
-  .refine((path) => !/^\/(proc|sys|dev|work|box)(\/|$)/.test(path), "is a folder that a box has of its own");
+  .refine((path) => !/^\/(proc|sys|dev|work|box|deps)(\/|$)/.test(path), "is a folder that a box has of its own");
 
 /** The name of a profile, and so of a language: 'node', 'go'. */
 export const ProfileName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "is a short lower-case name");

@@ -51,6 +51,16 @@ export const Argv = z
 /** One step of a run. */
 export const RunStep = z.strictObject({ name: z.string().min(1).max(64), argv: Argv });
 
+/** Under what dependencies are kept, within their tenant: a SHA-256 of all that decides what they are. */
+export const KeepKey = z.string().regex(/^[0-9a-f]{64}$/, "is no SHA-256 in hex");
+
+/** What a run leaves for others: a folder of its work folder, kept when all its steps ended with 0. */
+export const Keep = z.strictObject({ key: KeepKey, folder: z.enum(["node_modules", "site"]) });
+export type Keep = z.infer<typeof Keep>;
+
+/** Profiles that only install: no box waits for them. */
+export const installProfiles: readonly string[] = ["npm", "pnpm", "pip"];
+
 /** What is asked of a box, without the bytes of its files. */
 export const RunHead = z.strictObject({
   trace_id: z.string().max(64),
@@ -61,6 +71,8 @@ export const RunHead = z.strictObject({
   steps: z.array(RunStep).min(1).max(16),
   collect: z.array(WorkPath).max(64),
   limits: LimitsWish.optional(),
+  keep: Keep.optional(),
+  uses: z.strictObject({ key: KeepKey }).optional(),
 });
 export type RunHead = z.infer<typeof RunHead>;
 
@@ -77,6 +89,8 @@ export type RunRequest = {
   steps: { name: string; argv: string[] }[]; // a step that ends red ends the run
   collect: string[]; // paths or folders in the work folder to bring back
   limits?: LimitsWish; // may only lower what the profile gives
+  keep?: Keep; // an install: nothing runs when a connected worker keeps this key of the tenant already
+  uses?: { key: string }; // what such a run of the same tenant has kept, read-only at /deps
 };
 
 /** What came out of one step. A program ended by a signal has a `code` of null. */
@@ -101,7 +115,11 @@ export type RunResult = {
   steps: StepResult[]; // those that were begun, in order
   files: { path: string; content: Uint8Array }[];
   skipped: { path: string; why: string }[];
+  kept?: Kept | undefined; // only of a run that was to leave something, and ended well
 };
+
+/** What became of a folder that was to be kept. `cached`: it was kept before, and nothing was run. */
+export type Kept = { done: boolean; cached: boolean; why: string | null };
 
 /** Output of a running step, as it comes. */
 export type Chunk = { step: string; stream: "stdout" | "stderr"; bytes: Uint8Array };
@@ -109,7 +127,7 @@ export type Chunk = { step: string; stream: "stdout" | "stderr"; bytes: Uint8Arr
 /**
  * Runs strangers' code on any free slot of any connected sandbox worker. When `signal` fires the box is killed and the
  * signal's reason is thrown. Throws Failure `invalid_request` (what was asked cannot be), `sandbox_unavailable` (nobody
- * can take it in time), `worker_lost` (it went away in the middle).
+ * can take it in time, or keeps what it uses), `worker_lost` (it went away in the middle).
  */
 export type SandboxRun = (
   request: RunRequest,

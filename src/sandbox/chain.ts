@@ -30,6 +30,7 @@ export type BoxPlan = {
   programs: Program[];
   binds: string[];
   environment: Record<string, string>;
+  deps: string | null; // a folder of the yard that the box sees as /deps
   uid: number | null; // the user outside; null: a plain user's own, mapped twice
   join: string[]; // files to write `0` to, to be in its account; none: processes are limited per user namespace instead
 };
@@ -111,8 +112,15 @@ function processLimits({ size, process }: Limits, { counted, shared }: { counted
 }
 
 /** The arguments of bwrap: no namespace is shared, nothing is writable but the sized disk, nothing of /etc is the host's. */
-export function bwrapArgs({ root, dev, disk, limits, programs, binds, environment, uid }: BoxPlan): string[] {
-  const paths = [...new Set(programs.map((program) => program.folder)), "/usr/local/bin", "/usr/bin", "/bin"];
+export function bwrapArgs({ root, dev, disk, limits, programs, binds, environment, deps, uid }: BoxPlan): string[] {
+  const installed = deps === null ? [] : ["/work/node_modules/.bin", "/deps/site/bin"];
+  const paths = [
+    ...installed,
+    ...new Set(programs.map((program) => program.folder)),
+    "/usr/local/bin",
+    "/usr/bin",
+    "/bin",
+  ];
   const variables = {
     PATH: [...new Set(paths)].join(":"),
     HOME: "/box",
@@ -121,6 +129,7 @@ export function bwrapArgs({ root, dev, disk, limits, programs, binds, environmen
     CI: "true",
     NO_COLOR: "1",
     ...(limits.network.mode === "allowlist" ? proxyEnvironment : {}),
+    ...(deps === null ? {} : { PYTHONPATH: "/deps/site" }),
     ...environment,
   };
   return [
@@ -133,6 +142,7 @@ export function bwrapArgs({ root, dev, disk, limits, programs, binds, environmen
     ["--bind", `${disk}/files/work`, "/work", "--bind", `${disk}/files/tmp`, "/tmp"],
     ["--bind", `${disk}/files/shm`, "/dev/shm", "--bind", `${disk}/files/home`, "/box"],
     binds.flatMap((path) => ["--ro-bind", path, path]), // after the disk: one may lie in /tmp
+    deps === null ? [] : ["--ro-bind", deps, "/deps"],
     uid === null ? ["--remount-ro", "/dev"] : [], // root's is read-only as it is, and its devices would go with it
     ["--chdir", "/work"],
     ["--info-fd", String(fds.about), "--seccomp", String(fds.filter)],

@@ -50,7 +50,7 @@ export function layRoot(at: string, { programs, binds }: { programs: Program[]; 
     shown.push(each);
   };
   readable(() => {
-    for (const name of ["", "usr", "etc", "opt", "proc", "dev", ...onDisk]) mkdirSync(join(at, name));
+    for (const name of ["", "usr", "etc", "opt", "proc", "dev", "deps", ...onDisk]) mkdirSync(join(at, name));
     for (const name of ["bin", "sbin", "lib", "lib32", "lib64"]) layBeside(`/${name}`, at, show);
     for (const [name, text] of Object.entries(etc)) writeFileSync(join(at, "etc", name), text);
     if (existsSync("/etc/ld.so.cache")) copyFileSync("/etc/ld.so.cache", join(at, "etc/ld.so.cache"));

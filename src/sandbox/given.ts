@@ -141,7 +141,7 @@ type Printed = { stdout: Buffer[][]; stderr: Buffer[][] };
 
 /** The answer of the wire with its bytes in their places. */
 function resultOf(frame: Result, printed: Printed, files: Map<number, Buffer[]>): RunResult {
-  const { class: name, reason, also, limit, observed, skipped, max_attempts: maxAttempts } = frame;
+  const { class: name, reason, also, limit, observed, skipped, max_attempts: maxAttempts, kept } = frame;
   return {
     class: name,
     reason,
@@ -150,6 +150,7 @@ function resultOf(frame: Result, printed: Printed, files: Map<number, Buffer[]>)
     observed,
     maxAttempts,
     skipped,
+    kept: kept && { ...kept, cached: false },
     steps: frame.steps.map(({ name: step, code, signal, wall_ms: wallMs, cpu_ms: cpuMs }, index) => ({
       name: step,
       code,

@@ -7,6 +7,7 @@ import type { Berth } from "./berth.ts";
 import { openBox } from "./box.ts";
 import type { CgroupTree } from "./cgroup.ts";
 import { forgetPlace } from "./chain.ts";
+import type { Depot } from "./depot.ts";
 import { openFolder } from "./folder.ts";
 import { mostBoxes, uidOf } from "./identity.ts";
 import { openPool, type Pool, type Want } from "./pool.ts";
@@ -22,6 +23,8 @@ export type Ground = {
   profiles: string[]; // those whose programs are all here
   lacks: Record<string, string>; // the others, and what is missing for each
   berths: Pool;
+  fresh(want: Want): Promise<Berth>; // a box of its own, of which none is made ready before
+  depot: Depot | null; // null: this worker keeps no dependencies
   nsenter: string; // opens the way out of a box that has one
   close(): Promise<void>;
 };
@@ -54,10 +57,12 @@ export const promises: Record<SandboxClass, Promises> = {
   },
 };
 
+export type Laying = { tree: CgroupTree | null; searchPath: string; tools?: Tools; depot?: Depot | null };
+
 /** Lays the ground for boxes. `tree` null makes the rootless class. Throws when this machine lacks something. */
 export function openGround(
   file: SandboxLimits,
-  { tree, searchPath, tools = findTools() }: { tree: CgroupTree | null; searchPath: string; tools?: Tools },
+  { tree, searchPath, tools = findTools(), depot = null }: Laying,
 ): Ground {
   const programs = new Map<string, Program>();
   for (const name of new Set(Object.values(file.profiles).flatMap((profile) => profile.programs))) {
@@ -88,11 +93,11 @@ export function openGround(
   async function livingYard(): Promise<Yard> {
     const known = await yard?.catch(() => null);
     if (known && !known.isEnded()) return known;
-    yard = openYard(join(folder.path, `yard-${++yards}`), { tools: tools.found, shown });
+    yard = openYard(join(folder.path, `yard-${++yards}`), { tools: tools.found, shown, depot: depot?.folder ?? null });
     return yard;
   }
 
-  async function make({ profile, limits }: Want): Promise<Berth> {
+  async function make({ profile, limits, deps }: Want): Promise<Berth> {
     const number = await numbers.take();
     const uid = asRoot ? uidOf(process.pid, number) : null;
     const cgroup = tree?.open(`box-${number}`, limits) ?? null;
@@ -117,6 +122,7 @@ export function openGround(
         programs: wanted,
         binds,
         environment,
+        deps: deps === undefined ? null : join(place.depot, deps),
       };
       const box = await openBox(plan).finally(disk.taken);
       return {
@@ -141,6 +147,8 @@ export function openGround(
     profiles: Object.keys(file.profiles).filter((name) => !Object.hasOwn(lacks, name)),
     lacks,
     berths,
+    fresh: make,
+    depot,
     nsenter: tools.found.nsenter,
     async close() {
       await berths.close();

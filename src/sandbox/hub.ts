@@ -5,8 +5,10 @@ import { type Hello, type HubFrame, protocolVersion, WorkerFrame } from "../cont
 import type { Log } from "../contracts/log.ts";
 import { type FileSource, RunHead, type RunRequest, type SandboxRun } from "../contracts/sandbox.ts";
 import { choose, refusalOf } from "./choose.ts";
+import { keptName } from "./depot.ts";
 import { type Dialled, type KeyOf, knowing, openGate } from "./gate.ts";
 import { beginRun, type GivenRun } from "./given.ts";
+import { fitting, keptBefore, openInstalls } from "./holders.ts";
 import { type Link, maxFrameBytes, openLink } from "./link.ts";
 
 /** What a hub needs. Times in milliseconds. */
@@ -40,6 +42,7 @@ type Connected = {
   hello: Hello;
   from: Dialled;
   free: number;
+  keeps: ReadonlySet<string> | null; // by their names; null: it keeps no dependencies
   link: Link<HubFrame>;
   runs: Map<number, GivenRun>;
   lastRun: number;
@@ -68,7 +71,8 @@ export async function openHub(options: HubOptions): Promise<Hub> {
           if (worker) return link.close("a second hello");
           if (frame.version !== protocolVersion) return link.close(`this hub speaks version ${protocolVersion}`);
           clearTimeout(late);
-          worker = { hello: frame, from, free: frame.free, link, runs: new Map(), lastRun: 0 };
+          const keeps = frame.keeps ? new Set(frame.keeps) : null;
+          worker = { hello: frame, from, free: frame.free, keeps, link, runs: new Map(), lastRun: 0 };
           connected.add(worker);
           const { worker: name, class: given, why, slots } = frame;
           const fact = { worker: name, class: given, why, slots, key: from.key, from: from.address };
@@ -100,6 +104,11 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       if (worker.free > 0) changed();
       return;
     }
+    if (frame.type === "keeps") {
+      worker.keeps = new Set(frame.keeps);
+      changed();
+      return;
+    }
     const given = worker.runs.get(frame.run);
     if (!given) {
       const fact = { worker: worker.hello.worker, run: frame.run, type: frame.type };
@@ -116,16 +125,25 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     }
   }
 
-  const run: SandboxRun = async (request, { signal, onOutput }) => {
+  const installs = openInstalls();
+  const run: SandboxRun = (request, options) => {
+    if (!request.keep) return give(request, options);
+    const name = keptName(request.tenant, request.keep.key);
+    const { signal } = options;
+    return installs(name, { find: () => keptBefore(connected, name), install: () => give(request, options), signal });
+  };
+
+  const give: SandboxRun = async (request, { signal, onOutput }) => {
     const head = headFor(request);
     const deadline = performance.now() + waitMs;
     for (;;) {
       signal.throwIfAborted();
       if (closed) throw new Failure("sandbox_unavailable", "this hub is closing");
-      const worker = choose([...connected], head.profile);
+      const able = fitting([...connected], head);
+      const worker = choose(able, head.profile);
       if (!worker) {
         const leftMs = deadline - performance.now();
-        if (leftMs <= 0) throw refusalOf([...connected], head.profile, waitMs);
+        if (leftMs <= 0) throw refusalOf(head.uses ? able : [...connected], head.profile, waitMs);
         await change(waiting, leftMs, signal);
         continue;
       }
@@ -194,7 +212,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 }
 
 /** The request as a worker must get it. Throws `invalid_request` naming what is wrong. */
-function headOf({ traceId, tenant, profile, intent, files, steps, collect, limits }: RunRequest): RunHead {
+function headOf({ traceId, tenant, profile, intent, files, steps, collect, limits, ...deps }: RunRequest): RunHead {
   const parsed = RunHead.safeParse({
     trace_id: traceId,
     tenant,
@@ -204,6 +222,8 @@ function headOf({ traceId, tenant, profile, intent, files, steps, collect, limit
     steps,
     collect,
     ...(limits && { limits }),
+    ...(deps.keep && { keep: deps.keep }),
+    ...(deps.uses && { uses: deps.uses }),
   });
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join(".");

@@ -2,7 +2,7 @@ import type { Limits, Profile } from "../contracts/limits.ts";
 import { type Berth, isWhole, leaveBerth } from "./berth.ts";
 
 /** What a box is wanted for. */
-export type Want = { profile: Profile; limits: Limits };
+export type Want = { profile: Profile; limits: Limits; deps?: string }; // deps: an entry of the depot, for /deps
 
 /** Boxes that are ready before they are wanted. Each is good for one run. */
 export type Pool = {

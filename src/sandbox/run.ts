@@ -4,6 +4,7 @@ import type { RunHead, RunResult, StepResult, ViolationReason } from "../contrac
 import { type Berth, endBox, leaveBerth } from "./berth.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import { collectFiles, hasFullFile } from "./collect.ts";
+import { keepFolder, openBerth } from "./dependencies.ts";
 import type { Ground } from "./ground.ts";
 import type { Refusal } from "./proxy.ts";
 import { type Piece, putFiles } from "./put.ts";
@@ -60,7 +61,7 @@ async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) =>
   }
   signal.throwIfAborted();
 
-  const berth = await ground.berths.take({ profile, limits });
+  const { berth, lay } = await openBerth(ground, head, { profile, limits });
   onBerth(berth);
   const { box } = berth;
   const abort = () => box.kill();
@@ -68,6 +69,7 @@ async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) =>
   let out: WayOut | null = null;
   try {
     await unlessAborted(signal, putFiles(box.work, { files: head.files, uid: berth.uid }, wish.pieces));
+    lay();
     signal.throwIfAborted();
     out = await openWayOut(ground, box, limits.network);
     const { steps, broken } = await runSteps(berth, { limits, wish, out });
@@ -76,6 +78,7 @@ async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) =>
     if (red && broken.length === 0 && (await hasFullFile(box.folders, limits))) broken.push(tooLarge(limits));
     const { files, skipped, over } = await collectFiles(box.work, head.collect, limits);
     if (over) broken.push({ reason: "artifact", ...over });
+    const kept = red || broken.length > 0 ? undefined : await keepFolder(ground, box, { head, limits });
     const attempts = box.networkAttempts() + out.refused();
     return {
       class: ground.class,
@@ -84,6 +87,7 @@ async function carryOutIn(ground: Ground, wish: Wish, onBerth: (berth: Berth) =>
       steps,
       files,
       skipped,
+      kept,
     };
   } finally {
     signal.removeEventListener("abort", abort);
@@ -150,7 +154,7 @@ async function runSteps(berth: Berth, { limits, wish, out }: Stage) {
   } finally {
     watch.close();
     const isAlone = cgroup?.processes() === boxProcesses; // the box itself, waiting for the next step
-    if (head.collect.length > 0 || !isAlone) await end();
+    if (head.collect.length > 0 || head.keep || !isAlone) await end();
     isOver = true;
     box.kill();
   }

@@ -3,6 +3,7 @@ import { asFailure } from "../contracts/failure.ts";
 import { type LimitsWish, limitsFor, type SandboxClass, type SandboxLimits } from "../contracts/limits.ts";
 import { leaveBerth } from "./berth.ts";
 import { openCgroupTree } from "./cgroup.ts";
+import type { Depot } from "./depot.ts";
 import { type Ground, openGround } from "./ground.ts";
 import { inspectHost } from "./host.ts";
 import { carryOut, type Outcome } from "./run.ts";
@@ -10,11 +11,14 @@ import { carryOut, type Outcome } from "./run.ts";
 /** The ground this machine gives, proved with real boxes; or none, and why not, class by class. */
 export type Choice = { ground: Ground | null; why: string | null };
 
+/** What a ground is laid with. */
+type Here = { searchPath: string; depot?: Depot | null };
+
 /**
  * Picks the first class of the limits file that really holds on this machine: it is not believed, it is tried. Whoever
  * takes the ground closes it. Never throws for a machine that cannot.
  */
-export async function chooseGround(file: SandboxLimits, { searchPath }: { searchPath: string }): Promise<Choice> {
+export async function chooseGround(file: SandboxLimits, here: Here): Promise<Choice> {
   const reasons: string[] = [];
   for (const name of file.classes) {
     const { lacks } = inspectHost();
@@ -23,7 +27,7 @@ export async function chooseGround(file: SandboxLimits, { searchPath }: { search
       continue;
     }
     try {
-      const ground = await proven(file, { name, searchPath });
+      const ground = await proven(file, name, here);
       return { ground, why: reasons.length > 0 ? reasons.join(" | ") : null };
     } catch (thrown) {
       reasons.push(`${name}: ${asFailure(thrown).message}`);
@@ -32,14 +36,11 @@ export async function chooseGround(file: SandboxLimits, { searchPath }: { search
   return { ground: null, why: reasons.join(" | ") };
 }
 
-async function proven(
-  file: SandboxLimits,
-  { name, searchPath }: { name: SandboxClass; searchPath: string },
-): Promise<Ground> {
+async function proven(file: SandboxLimits, name: SandboxClass, { searchPath, depot = null }: Here): Promise<Ground> {
   const tree = name === "strict" ? openCgroupTree() : null;
   let ground: Ground | null = null;
   try {
-    ground = openGround(testable(file), { tree, searchPath });
+    ground = openGround(testable(file), { tree, searchPath, depot });
     await proveUser(ground);
     await proveClosed(ground);
     if (tree) await proveLimits(ground);

@@ -26,6 +26,7 @@ const lateMs = 10_000; // for a box to end, however busy the machine is
 /** A worker's end of one connection to a hub. */
 export type Service = {
   tellFree(): void;
+  tellKeeps(): void; // what this worker keeps is not the same any more
   stop(why: string): Promise<void>; // its runs are cancelled, and have ended when this answers
 };
 
@@ -96,9 +97,13 @@ export function serve(socket: WebSocket, { facts, ground, slots, pingMs, log }: 
     ...facts,
     free: freeNow(),
     promises: facts.class ? promises[facts.class] : {},
+    ...(ground?.depot && { keeps: ground.depot.names() }),
   });
   return {
     tellFree: () => link.send({ type: "ping", free: freeNow() }),
+    tellKeeps() {
+      if (ground?.depot) link.send({ type: "keeps", keeps: ground.depot.names() });
+    },
     async stop(why) {
       stopping = true;
       for (const taken of runs.values()) taken.cancel(why);

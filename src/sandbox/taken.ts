@@ -97,7 +97,7 @@ export function takeRun({ ground, number, head, link, log }: Taking): TakenRun {
 }
 
 function frameOf(run: number, outcome: Outcome): WorkerFrame {
-  const { class: name, reason, also, limit, observed, maxAttempts, steps, files, skipped } = outcome;
+  const { class: name, reason, also, limit, observed, maxAttempts, steps, files, skipped, kept } = outcome;
   return {
     type: "result",
     run,
@@ -116,5 +116,6 @@ function frameOf(run: number, outcome: Outcome): WorkerFrame {
     })),
     files: files.map(({ path, content }) => ({ path, bytes: content.byteLength })),
     skipped,
+    ...(kept && { kept: { done: kept.done, why: kept.why } }),
   };
 }

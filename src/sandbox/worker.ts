@@ -3,7 +3,9 @@ import type { WebSocket } from "ws";
 import { asFailure } from "../contracts/failure.ts";
 import { limitsFor, type SandboxLimits } from "../contracts/limits.ts";
 import type { Log } from "../contracts/log.ts";
+import { installProfiles } from "../contracts/sandbox.ts";
 import { sweepCgroups } from "./cgroup.ts";
+import { type Depot, leaveDepot, openDepot } from "./depot.ts";
 import { dial } from "./dial.ts";
 import { sweepFolders } from "./folder.ts";
 import type { Ground } from "./ground.ts";
@@ -23,6 +25,7 @@ export type SandboxWorkerOptions = {
   log: Log;
   searchPath?: string; // where programs of the profiles are looked for, after /usr
   pingMs?: number;
+  depot?: { folder: string; bytes: number } | null; // where dependencies are kept, and how much of them; left out: nowhere
 };
 
 /** A sandbox worker: `ready` once it knows what it is and dials. */
@@ -42,11 +45,15 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
   });
   let dials: { stop(): void }[] = [];
   let ground: Ground | null = null;
+  let depot: Depot | null = null;
   let stopping = false;
 
   async function start(): Promise<SandboxWorkerFacts> {
     await sweep(log);
-    const choice = await chooseGround(limits, { searchPath });
+    depot = depotFor(options, () => {
+      for (const service of services) service.tellKeeps();
+    });
+    const choice = await chooseGround(limits, { searchPath, depot });
     ground = choice.ground;
     const facts: SandboxWorkerFacts = {
       worker,
@@ -80,17 +87,31 @@ export function startSandboxWorker(options: SandboxWorkerOptions): SandboxWorker
       for (const each of dials) each.stop();
       await Promise.all([...services].map((service) => service.stop("this worker is stopping")));
       await ground?.close();
+      if (depot) leaveDepot(depot);
     },
   };
+}
+
+/** A worker that cannot keep dependencies does all else. */
+function depotFor({ depot, log }: SandboxWorkerOptions, changed: () => void): Depot | null {
+  if (!depot || process.platform !== "linux") return null;
+  try {
+    return openDepot(depot.folder, { bytes: depot.bytes, changed });
+  } catch (thrown) {
+    log.warn({ folder: depot.folder, reason: asFailure(thrown).message }, "dependencies cannot be kept here");
+    return null;
+  }
 }
 
 /** Has a box ready for each profile, as most runs ask for it, and later for what is asked for. */
 function warm({ file, profiles, berths }: Ground, wish: number, slots: number): void {
   const most = Math.min(wish, Math.max(0, mostBoxes - 2 * slots)); // the others run, or end
-  const wants = profiles.flatMap((name) => {
-    const profile = file.profiles[name];
-    return profile ? [{ profile, limits: limitsFor(file, name) }] : [];
-  });
+  const wants = profiles
+    .filter((name) => !installProfiles.includes(name))
+    .flatMap((name) => {
+      const profile = file.profiles[name];
+      return profile ? [{ profile, limits: limitsFor(file, name) }] : [];
+    });
   berths.warm(wants.slice(0, most), most);
 }
 

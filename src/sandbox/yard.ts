@@ -17,6 +17,7 @@ export type Yard = {
   enter: string[]; // a command that runs the rest of its arguments in the yard
   dev: string; // what boxes see as /dev
   root(programs: Program[], binds: string[]): Promise<string>; // what boxes see as / : the same folder for the same wish
+  depot: string; // where the worker's depot is, if it has one
   disk(size: Limits["size"], uid: number | null): Promise<Disk>; // a new one, its folders owned by that user
   isEnded(): boolean; // somebody ended it: it is of no use any more
   close(): void;
@@ -25,6 +26,7 @@ export type Yard = {
 export type YardOptions = {
   tools: Record<Tool, string>;
   shown: string[]; // the paths of this host that boxes may be shown, besides the system's own
+  depot: string | null; // a folder of this host that is to be reached from the yard too
 };
 
 /** The devices of a box, and their numbers. */
@@ -42,18 +44,23 @@ const devices = {
  * own; a plain user gets a user namespace too, in which to be root. What cannot be done throws `sandbox_unavailable` with
  * the words of the system.
  */
-export async function openYard(path: string, { tools, shown }: YardOptions): Promise<Yard> {
+export async function openYard(path: string, { tools, shown, depot }: YardOptions): Promise<Yard> {
   readable(() => mkdirSync(path));
   const asRoot = process.getuid?.() === 0;
   const shell = openShell([tools.unshare, ...(asRoot ? [] : ["-r"]), "-m", "--", "/bin/sh"]);
   await shell.order("cd /");
   if (asRoot) {
-    const needed = [path, "/dev", "/proc", ...Object.values(tools)];
+    const needed = [path, ...(depot === null ? [] : [depot]), "/dev", "/proc", ...Object.values(tools)];
     const rest = unneeded(readMounts(), needed, [...system, ...shown]);
     if (rest.length > 0) await shell.order(`${quoteAll([tools.umount, "-l", ...rest])} || true`);
   }
   const dev = join(path, "dev");
   await makeDevices(dev, { shell, tools, asRoot });
+  const depotHere = join(path, "depot");
+  if (depot !== null) {
+    readable(() => mkdirSync(depotHere));
+    await shell.order(quoteAll([tools.mount, "--bind", depot, depotHere]));
+  }
   const disks = openDisks(path, { shell, tools });
   const roots = new Map<string, Promise<string>>();
   const namespaces = (name: string) => `/proc/${shell.pid}/ns/${name}`;
@@ -75,6 +82,7 @@ export async function openYard(path: string, { tools, shown }: YardOptions): Pro
       roots.set(wish, known);
       return known;
     },
+    depot: depotHere,
     disk: disks.take,
     isEnded: shell.isEnded,
     close() {

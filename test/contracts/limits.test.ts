@@ -20,7 +20,7 @@ function wrongWith(path: string, value: unknown): string[] {
 
 describe("sandbox_limits.json", () => {
   test("is taken as it is shipped", () => {
-    expect(Object.keys(shipped.profiles)).toEqual(["node", "python", "shell"]);
+    expect(Object.keys(shipped.profiles)).toEqual(["node", "python", "shell", "npm", "pnpm", "pip"]);
     expect(shipped.classes).toEqual(["strict", "rootless"]);
   });
 

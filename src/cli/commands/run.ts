@@ -96,7 +96,7 @@ function live(): (event: EventView) => void {
     const approval = approvalWords(event);
     if (approval !== null) return note(`${paint("cyan", "▸")} ${approval}`);
     if (kind === "buildtest_status") {
-      const plan = planIn(details.plan);
+      const plan = [...installIn(details.install), ...planIn(details.plan)];
       for (const line of plan) note(`${paint("cyan", "▸")} ${line}`);
       const lines = Array.isArray(details.lines) ? details.lines : [];
       if (typeof details.left_out === "number" && details.left_out > 0)
@@ -104,6 +104,12 @@ function live(): (event: EventView) => void {
       for (const line of lines) note(paint("dim", `    ${line}`));
     } else if (kind === "buildtest_retry") note(paint("yellow", "▸ it is tried again"));
   };
+}
+
+function installIn(install: unknown): string[] {
+  if (typeof install !== "object" || install === null || !("command" in install)) return [];
+  if ("cached" in install && install.cached === true) return ["dependencies from the cache"];
+  return [`install: ${paint("bold", String(install.command))}`];
 }
 
 function planIn(plan: unknown): string[] {
@@ -137,7 +143,9 @@ function exitOf({ trace }: TraceAnswer): number {
   if (trace.answer) return trace.answer.verdict === "pass" ? exitCodes.ok : exitCodes.failed;
   const code = trace.failure?.code;
   if (code === "sandbox_unavailable" || code === "worker_lost") return exitCodes.unavailable;
-  return code === "nothing_to_test" || code === "invalid_request" ? exitCodes.usage : exitCodes.failed;
+  return code === "nothing_to_test" || code === "invalid_request" || code === "install_failed"
+    ? exitCodes.usage
+    : exitCodes.failed;
 }
 
 async function reportOf(client: Client, traceId: string): Promise<BuildTestReport | null> {

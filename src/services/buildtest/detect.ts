@@ -18,17 +18,35 @@ export const junitFile = "junit.xml";
 /** Node's runner when the command is ours to choose: text for people, and JUnit for programs. */
 const nodeTest = `node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=${junitFile}`;
 
+/** Vitest, which would watch for changes without `run`. */
+const vitest = `vitest run --reporter=default --reporter=junit --outputFile.junit=${junitFile}`;
+
 /** Pytest runs unittest's tests too; unittest passes pytest's over in silence, which would be a false green. */
 const pytest = `python3 -m pytest -p no:cacheprovider --junitxml=${junitFile}`;
 const pytestStyle = /^(async )?def test_|^(import|from) pytest\b/m;
 
-/** Finds out how a project is built and tested, unless the work says so. Throws `nothing_to_test`. */
-export function detect({ workspace, language, build, test }: Work, commandsOf: CommandsOf = () => ({})): Plan {
-  const spoken = language ?? languageOf(workspace);
+/** The language of a project: what the work says, or what its files do. */
+export function languageOf({ language, workspace }: Pick<Work, "language" | "workspace">): string {
+  return language ?? spokenIn(workspace);
+}
+
+/**
+ * Finds out how a project is built and tested, unless the work says so. Throws `nothing_to_test`.
+ *
+ * installed  whether its dependencies are there, and with them the programs its scripts call
+ */
+export function detect(
+  { workspace, language, build, test }: Work,
+  commandsOf: CommandsOf = () => ({}),
+  installed = false,
+): Plan {
+  const spoken = languageOf({ language, workspace });
   const usual = commandsOf(spoken);
-  const scripts = scriptsOf(workspace);
-  const building = build ?? (runnable(scripts.build) ? scripts.build : undefined) ?? usual.build;
-  const testing = test ?? testOf(spoken, workspace, scripts.test) ?? usual.test;
+  const { scripts, ...manifest } = manifestOf(workspace);
+  const may = installed ? isScript : runnable;
+  const building = build ?? (may(scripts.build) ? scripts.build : undefined) ?? usual.build;
+  const script = may(scripts.test) ? scripts.test : installed ? runnerIn(manifest) : undefined;
+  const testing = test ?? testOf(spoken, workspace, script) ?? usual.test;
   if (testing === undefined) {
     const unusable = scripts.test === undefined ? "" : ` (the script "${scripts.test}" needs what is not installed)`;
     throw new Failure(
@@ -53,7 +71,7 @@ function foundIn(said: string | null, script: string | undefined, command: strin
   return command === "make test" ? "by the Makefile" : "by the names of its files";
 }
 
-function languageOf(workspace: Workspace): Plan["language"] {
+function spokenIn(workspace: Workspace): Plan["language"] {
   const paths = Object.keys(workspace);
   if (paths.some((path) => path === "package.json" || /\.(c|m)?[jt]s$/.test(path))) return "node";
   return paths.some((path) => path.endsWith(".py")) ? "python" : "shell";
@@ -62,7 +80,7 @@ function languageOf(workspace: Workspace): Plan["language"] {
 function testOf(language: Plan["language"], workspace: Workspace, script: string | undefined): string | undefined {
   const paths = Object.keys(workspace);
   if (language === "node") {
-    if (runnable(script)) return reported(script);
+    if (script !== undefined) return reported(script);
     if (paths.some((path) => nodeTestFile.test(path))) return nodeTest;
   }
   const pythonTests = paths.filter((path) => /(^|\/)(test[^/]*|[^/]+_test)\.py$/.test(path));
@@ -78,8 +96,9 @@ function testOf(language: Plan["language"], workspace: Workspace, script: string
 /** The names node's runner looks for by itself: https://nodejs.org/docs/latest-v20.x/api/test.html#running-tests-from-the-command-line */
 const nodeTestFile = /(^|\/)(test\/.+|test|.+[._-]test|test-.+)\.(c|m)?js$/;
 
-/** A script that only calls node's runner, with a report for programs beside its text; any other as it is. */
+/** A script that only calls a runner we know, with a report for programs beside its text; any other as it is. */
 function reported(script: string): string {
+  if (/^vitest( run)?$/.test(script)) return vitest;
   const plain = /^node --test(?= |$)/.test(script) && !/--test-reporter|[|&;<>]/.test(script);
   return plain ? script.replace("node --test", nodeTest) : script;
 }
@@ -97,18 +116,29 @@ function startOf(tests: string[], workspace: Workspace): string {
  * where there are no tests is none.
  */
 function runnable(script: string | undefined): script is string {
-  if (script === undefined || script.includes("no test specified")) return false;
+  if (!isScript(script)) return false;
   return script
     .split(/&&|\|\||[;|\n]/)
     .every((part) => /^(\w+=\S* +)*(node|sh|echo|exit|true|test|rm|mkdir|cp|cat)(\s|$)/.test(part.trim()));
 }
 
-const Manifest = z.object({ scripts: z.record(z.string(), z.string()).default({}) });
+function isScript(script: string | undefined): script is string {
+  return script !== undefined && !script.includes("no test specified");
+}
 
-function scriptsOf(workspace: Workspace): Record<string, string> {
+/** The runner that a package.json without a test script brings. */
+function runnerIn({ dependencies, devDependencies }: Omit<Manifest, "scripts">): string | undefined {
+  return ["vitest", "jest", "mocha"].find((name) => name in dependencies || name in devDependencies);
+}
+
+const names = z.record(z.string(), z.string()).default({});
+const Manifest = z.object({ scripts: names, dependencies: names, devDependencies: names });
+type Manifest = z.infer<typeof Manifest>;
+
+function manifestOf(workspace: Workspace): Manifest {
   try {
-    return Manifest.parse(JSON.parse(workspace["package.json"] ?? "{}")).scripts;
+    return Manifest.parse(JSON.parse(workspace["package.json"] ?? "{}"));
   } catch {
-    return {}; // a broken package.json is the project's own red, shown by its tests
+    return Manifest.parse({}); // a broken package.json is the project's own red, shown by its tests
   }
 }

@@ -12,7 +12,7 @@ export type Reported = { report: BuildTestReport; reading: Reading; logs: Map<st
 export function reportOf(
   run: RunResult,
   { steps }: Plan,
-  { round, sandboxMs }: { round: number; sandboxMs: number },
+  { round, sandboxMs, install = null }: { round: number; sandboxMs: number; install?: BuildTestReport["install"] },
 ): Reported {
   const commands = new Map(steps.map(({ name, command }) => [name, command]));
   const logs = new Map(run.steps.map((step) => [step.name, logOf(step)]));
@@ -43,6 +43,7 @@ export function reportOf(
     failing: passed ? [] : reading.failing,
     violation,
     skipped_files: run.skipped,
+    install,
   };
   return { report, reading, logs };
 }
@@ -65,7 +66,7 @@ function junitOf({ files }: RunResult): Uint8Array | undefined {
 }
 
 /** What a step printed: standard output, then standard error. */
-function logOf({ stdout, stderr }: StepResult): string {
+export function logOf({ stdout, stderr }: StepResult): string {
   return [text(stdout), text(stderr)].filter((part) => part !== "").join("\n");
 }
 
@@ -118,6 +119,14 @@ export function lackIn(log: string): string | null {
     /(Cannot find (?:package|module) '[^'\n]{1,200}'|ModuleNotFoundError: No module named '[^'\n]{1,200}')/.exec(log) ??
     [];
   return missing
-    ? `${missing}: the sandbox has no network and no node_modules; bring what the tests need as files`
+    ? `${missing}: name it in the project's lockfile or requirements.txt, so that it is installed, or bring it as files`
     : null;
+}
+
+/** Whether a run was red for what an install would have brought: a package, or a program of one. */
+export function lacksPackage({ steps }: RunResult): boolean {
+  const last = steps.at(-1);
+  if (!last) return false;
+  const missing = /Cannot find (?:package|module) '[^./'\n][^'\n]{0,200}'|No module named '?\w/;
+  return last.code === 127 || missing.test(logOf(last));
 }

@@ -8,19 +8,20 @@ import { fallbackFor } from "../../rules/fallback.ts";
 import { type Reading, trimLog } from "../../rules/testlog.ts";
 import { editTree, sketchOf, type Tree, treeOf } from "../../rules/tree.ts";
 import { askForPatch } from "./approval.ts";
-import { detect, junitFile, type Plan } from "./detect.ts";
+import { type Installed, installDependencies } from "./dependencies.ts";
+import { type CommandsOf, detect, junitFile, languageOf, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
-import { filesOf, lackIn, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
+import { filesOf, lackIn, lacksPackage, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
 import { keepViolation, passOn, violationOf } from "./violation.ts";
 
 /**
  * Builds and tests a project in the sandbox.
  *
  * in     BuildTestRequest: the work, and the change when a model wrote one
- * out    BuildTestReport; artifacts build-test/{report.json, summary.json, build.log, test.log, junit.xml}
+ * out    BuildTestReport; artifacts build-test/{report.json, summary.json, install.log, build.log, test.log, junit.xml}
  * next   codegen.generate with the failing log, when a model's change is red, or broke a limit, and it has a round left;
  *        a green change that a person must let go waits for that
- * fails  nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
+ * fails  install_failed: what its tests need could not be installed; nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
  *        sandbox/error.json
  */
 export const run: Handler<BuildTestRequest, BuildTestReport> = {
@@ -35,17 +36,27 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     const edited = written && (await editTree(given, written.change.edits));
     const { files } = edited?.tree ?? given;
     const sketch = await sketchOf({ ...given, files });
-    const plan = detect({ ...work, workspace: sketch }, tools.sandbox.commandsOf);
+    const project = { ...work, workspace: sketch };
+    const language = languageOf(project);
+    const installed = await installDependencies(message, {
+      tree: { ...given, files },
+      language,
+      limits: work.limits,
+      tools,
+    });
+    const plan = planFor(project, installed, tools.sandbox.commandsOf);
     await tools.status(`in the sandbox: ${plan.steps.map(({ command }) => command).join(" && ")}`, { plan });
 
     const began = performance.now();
-    const result = await inSandbox(message, { files, plan, limits: work.limits, tools });
+    const result = await inSandbox(message, { files, plan, uses: installed.uses, limits: work.limits, tools });
     const sandboxMs = performance.now() - began;
     if (result.reason !== null) await keepViolation(message, result, tools);
     if (result.reason !== null && !written) throw violationOf(result);
     refuseMissingRunner(result);
-    const reported = reportOf(result, plan, { round: written?.metrics.round ?? 1, sandboxMs });
+    const round = written?.metrics.round ?? 1;
+    const reported = reportOf(result, plan, { round, sandboxMs, install: installed.report });
     for (const file of filesOf(reported, result, written !== null)) await tools.keep({ ...file, class: result.class });
+    if (installed.failure && reported.report.verdict === "fail" && lacksPackage(result)) throw installed.failure;
     if (!written || !edited) return answerWith(reported, null);
     const outcome = judge(message, reported, { work, written });
     return outcome.answer && message.assignment?.approval?.patch
@@ -61,9 +72,18 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
   },
 };
 
-type Box = { files: Tree["files"]; plan: Plan; limits: Work["limits"]; tools: Tools };
+/** What is done with a project whose dependencies are there; or are not, but may not be needed. */
+function planFor(work: Work, { uses, failure }: Installed, commandsOf: CommandsOf | undefined): Plan {
+  try {
+    return detect(work, commandsOf, uses !== null);
+  } catch (thrown) {
+    throw failure ?? thrown;
+  }
+}
 
-async function inSandbox(message: Message, { files, plan, limits, tools }: Box): Promise<RunResult> {
+type Box = { files: Tree["files"]; plan: Plan; uses: Installed["uses"]; limits: Work["limits"]; tools: Tools };
+
+async function inSandbox(message: Message, { files, plan, uses, limits, tools }: Box): Promise<RunResult> {
   const log = liveLog(tools);
   try {
     return await tools.sandbox.run(
@@ -75,6 +95,7 @@ async function inSandbox(message: Message, { files, plan, limits, tools }: Box):
         files: Object.fromEntries(files),
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
         ...(limits && { limits }),
+        ...(uses && { uses }),
         collect: files.has(junitFile) ? [] : [junitFile], // one that came with the files tells of another run
       },
       { signal: tools.signal, onOutput: log.hear },
