@@ -64,7 +64,8 @@ export async function copyTree(from: string, to: string, most: { bytes: number; 
   function link(path: string): void {
     const target = readlinkSync(join(from, path));
     const leads = normalize(join(dirname(path), target));
-    if (target.startsWith("/") || leads === ".." || leads.startsWith("../")) {
+    const turnsBack = /(^|\/)(?!\.{1,2}\/)[^/]+\/+(\.\/+)*\.\.(\/|$)/.test(target); // what it leads through may be a link
+    if (target.startsWith("/") || turnsBack || leads === ".." || leads.startsWith("../")) {
       refuse(path, `is a link that leads out: to ${printable(target)}`);
     }
     symlinkSync(target, join(to, path));

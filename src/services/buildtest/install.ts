@@ -84,6 +84,9 @@ function pnpm(paths: Set<string>, text: string): Installing {
   }));
 }
 
+/** What of a requirement leads to a folder, or out of the project: https://pip.pypa.io/en/stable/reference/requirements-file-format/ */
+const outsideOf = /^(-e\b|--editable\b|\/|\.\.?\/(?!.*\.whl\b)|\.\.?$)|(^|[\s@])file:|(^|[\s/=])\.\.\//;
+
 function pip(paths: Set<string>, texts: Workspace): Installing {
   if (!paths.has("requirements.txt")) return null;
   const lists = [...paths].filter((path) => path.endsWith(".txt") && installTexts.test(path)).sort();
@@ -92,9 +95,7 @@ function pip(paths: Set<string>, texts: Workspace): Installing {
     .map((line) => line.replace(/(^|\s)#.*/, "").trim());
   const own = (texts["requirements.txt"] ?? "").split("\n").filter((line) => !/^\s*(#|$)/.test(line));
   if (own.length === 0) return null;
-  const outside = lines.find((line) =>
-    /^(-e\b|--editable\b|(\.\.?)?\/(?!.*\.whl\b)|\.\.?$|file:)|(^|\/)\.\.\/|^\//.test(line),
-  );
+  const outside = lines.find((line) => outsideOf.test(line));
   if (outside !== undefined) {
     const why = `requirements.txt names ${outside.slice(0, 200)}: only packages and wheels of the project can be installed here`;
     return { manager: "pip", refused: why };
