@@ -13,6 +13,7 @@ import { follow } from "../follow.ts";
 import { duration, json, note, paint, say } from "../output.ts";
 import { filesOf, readProject } from "../project.ts";
 import { openSystem } from "../system.ts";
+import { statusLines, verdictLines } from "../verdict.ts";
 
 export type RunOptions = {
   json?: boolean;
@@ -53,7 +54,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     const report = await reportOf(client, accepted.trace_id);
     const where = artifacts === null ? null : join(artifacts, accepted.trace_id);
     if (options.json) json({ ...whole, report, artifacts: where });
-    else summary(whole, { report, where, folder });
+    else for (const line of ["", ...verdictLines(whole, { report, where, folder })]) say(line);
     process.exitCode = exitOf(whole);
   } finally {
     await close();
@@ -96,46 +97,13 @@ function live(): (event: EventView) => void {
     const approval = approvalWords(event);
     if (approval !== null) return note(`${paint("cyan", "▸")} ${approval}`);
     if (kind === "buildtest_status") {
-      const plan = [...installIn(details.install), ...planIn(details.plan)];
-      for (const line of plan) note(`${paint("cyan", "▸")} ${line}`);
+      for (const line of statusLines(details)) note(`${paint("cyan", "▸")} ${line}`);
       const lines = Array.isArray(details.lines) ? details.lines : [];
       if (typeof details.left_out === "number" && details.left_out > 0)
         note(paint("dim", `    … ${details.left_out} lines more`));
       for (const line of lines) note(paint("dim", `    ${line}`));
     } else if (kind === "buildtest_retry") note(paint("yellow", "▸ it is tried again"));
   };
-}
-
-function installIn(install: unknown): string[] {
-  if (typeof install !== "object" || install === null || !("command" in install)) return [];
-  if ("cached" in install && install.cached === true) return ["dependencies from the cache"];
-  return [`install: ${paint("bold", String(install.command))}`];
-}
-
-function planIn(plan: unknown): string[] {
-  if (typeof plan !== "object" || plan === null || !("steps" in plan) || !Array.isArray(plan.steps)) return [];
-  const because = "because" in plan && Array.isArray(plan.because) ? plan.because.map(String) : [];
-  return [...because, ...plan.steps.map(({ name, command }) => `${name}: ${paint("bold", String(command))}`)];
-}
-
-type Shown = { report: BuildTestReport | null; where: string | null; folder: string };
-
-/** The failing tests first, with where they stand; then the verdict, the times and where the rest is. */
-function summary({ trace }: TraceAnswer, { report, where, folder }: Shown): void {
-  say();
-  for (const { name, file, line, message } of report?.failing ?? []) {
-    const place = file === null ? "" : paint("cyan", `${file}${line === null ? "" : `:${line}`}  `);
-    say(`${paint("red", "✖")} ${place}${name}`);
-    for (const text of message.split("\n").slice(0, 4)) if (text.trim() !== "") say(`    ${text}`);
-  }
-  const green = trace.answer?.verdict === "pass";
-  const [first = "", ...rest] = (trace.answer?.text ?? trace.failure?.message ?? "").split("\n");
-  say(`${paint(green ? "green" : "red", green ? "✔" : "✖")} ${paint("bold", first)}`);
-  const named = report !== null && report.failing.length > 0; // above, with more than is said here
-  for (const line of rest) if (!named || !/^ {2}✖ /.test(line)) say(line);
-  const took = (report?.steps ?? []).map(({ name, wall_ms }) => `${name} ${duration(wall_ms)}`).join(", ");
-  if (report) say(paint("dim", `${took}; sandbox class ${report.class}; ${folder}`));
-  say(paint("dim", where === null ? `more: dagent trace ${trace.trace_id}` : `logs and report: ${where}`));
 }
 
 /** 0 green, 1 red; what could not be built or tested at all, as its failure says. */

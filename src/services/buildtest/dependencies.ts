@@ -35,11 +35,14 @@ export async function installDependencies(
   const plan = planInstall(language, tree.files.keys(), await textsOf(tree));
   if (plan === null) return { uses: null, report: null, failure: null };
   const { manager } = plan;
-  const failed = (wallMs: number, code: number | null, why: string): Installed => ({
-    uses: null,
-    report: { manager, cached: false, wall_ms: wallMs, code },
-    failure: new Failure("install_failed", `the dependencies could not be installed: ${why}`, { manager, code }),
-  });
+  const failed = async (wallMs: number, code: number | null, why: string): Promise<Installed> => {
+    await tools.status("dependencies could not be installed", { install: { manager, failed: why } });
+    return {
+      uses: null,
+      report: { manager, cached: false, wall_ms: wallMs, code },
+      failure: new Failure("install_failed", `the dependencies could not be installed: ${why}`, { manager, code }),
+    };
+  };
   if ("refused" in plan) return failed(0, null, plan.refused);
 
   const key = await keyOf(plan, tree);

@@ -119,7 +119,7 @@ export function lackIn(log: string): string | null {
     /(Cannot find (?:package|module) '[^'\n]{1,200}'|ModuleNotFoundError: No module named '[^'\n]{1,200}')/.exec(log) ??
     [];
   return missing
-    ? `${missing}: name it in the project's lockfile or requirements.txt, so that it is installed, or bring it as files`
+    ? `${missing}: what a lockfile (npm install --package-lock-only makes one) or requirements.txt names is installed`
     : null;
 }
 
