@@ -55,7 +55,7 @@ export async function publishAll(sql: Database, requests: Request[]): Promise<(P
   );
   const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
   if (fresh.size > 0 && !tells)
-    await wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
+    void wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
   return Promise.all(
     roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))),
   );
@@ -66,6 +66,8 @@ const underWay = new WeakMap<Database, number>();
 
 /** From so many on, they are stored in two statements side by side. */
 const splitFrom = 200;
+/** What begins while the other is made has more to do, so that both end together. */
+const headShare = 0.6;
 
 async function insertAll(sql: Database, requests: Request[], roots: Root[]): Promise<Stored[]> {
   const keys = new Set(
@@ -73,13 +75,13 @@ async function insertAll(sql: Database, requests: Request[], roots: Root[]): Pro
   );
   // Two statements with one key would wait for each other.
   if (requests.length < splitFrom || keys.size < roots.length) return insert(sql, requests, { roots, tells: false });
-  const half = Math.ceil(requests.length / 2);
-  const one = insert(sql, requests.slice(0, half), { roots: roots.slice(0, half), tells: false });
+  const head = Math.ceil(requests.length * headShare);
+  const one = insert(sql, requests.slice(0, head), { roots: roots.slice(0, head), tells: false });
   one.catch(() => {}); // it is waited for below
   await new Promise(setImmediate); // it goes out before the other is made
-  const other = insert(sql, requests.slice(half), { roots: roots.slice(half), tells: false });
+  const other = insert(sql, requests.slice(head), { roots: roots.slice(head), tells: false });
   const [first, second] = await Promise.all([one, other]);
-  return [...first, ...second.map((stored) => ({ ...stored, n: stored.n + half }))];
+  return [...first, ...second.map(({ n, lane }) => ({ n: n + head, lane }))];
 }
 
 async function insert(
@@ -109,9 +111,14 @@ async function known(sql: Database, root: Root): Promise<Published | Failure> {
 
 async function rootsOf(sql: Database, requests: Request[]): Promise<Root[]> {
   const roots: Root[] = [];
+  const addresses = new Map<string, Address>();
   for (const request of requests) {
     const { to, tenant, shard, shardKey } = request;
-    roots.push(rootOf(request, await addressOf(sql, { to, key: shardKey ?? tenant, shard })));
+    const key = shardKey ?? tenant;
+    const name = `${to} ${shard ?? ""} ${key}`;
+    const address = addresses.get(name) ?? (await addressOf(sql, { to, key, shard }));
+    addresses.set(name, address);
+    roots.push(rootOf(request, address));
   }
   return roots;
 }

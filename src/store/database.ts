@@ -134,12 +134,22 @@ function statements(run: Run): Sql {
     (Array.isArray(result) ? result.at(-1)?.rows : result.rows) ?? [];
   const tagged = async (...template: [TemplateStringsArray, ...unknown[]]) => {
     const { text: statement, values } = part(...template).from(1);
-    // Named, so that a connection parses and plans it once.
-    const name = createHash("sha256").update(statement).digest("base64url").slice(0, 24);
-    return rowsOf(await run({ name, text: statement, values }).catch(told));
+    return rowsOf(await run({ name: nameOf(statement), text: statement, values }).catch(told));
   };
   const unsafe = async (text: string) => rowsOf(await run({ text }).catch(told));
   return Object.assign(tagged, { unsafe }) as Sql; // the rows are what the statement's author says they are
+}
+
+/** Names of statements. There are as many as there are statements in this program. */
+const names = new Map<string, string>();
+
+/** A statement has a name, so that a connection parses and plans it once. */
+function nameOf(statement: string): string {
+  const known = names.get(statement);
+  if (known !== undefined) return known;
+  const name = createHash("sha256").update(statement).digest("base64url").slice(0, 24);
+  names.set(statement, name);
+  return name;
 }
 
 /** The server's own no as it is; anything else means that there was no server to say it. */

@@ -39,7 +39,7 @@ export type Claimed = Message & { token: string; worker: string; lane: number };
 /** Where a message stands in the queue: a lane, a priority on it, and a tenant. */
 export type Flow = { lane: number; priority: number; tenant: string };
 
-export type Stored = { n: number; id: string; lane: number }; // n: the place in the list that was handed in
+export type Stored = { n: number; lane: number }; // n: the place in the list that was handed in
 
 /**
  * Stores first messages, each with its trace and its key. What is missing in the answer was published before. Keys are
@@ -52,13 +52,15 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
     try {
       const [root] = roots;
       if (root && roots.length === 1 && isPuttable(root)) return await putOne(sql, root, tell);
-      return await sql<Stored[]>`
+      return placesOf(
+        await sql<Places[]>`
         with ${wantedOf(roots)},
         keyed as (
           insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
           select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at from wanted w
         ),
-        ${allowedOf(part`true`)}, ${storing} ${answered}`;
+        ${allAllowed}, ${storing} ${answered}`,
+      );
     } catch (error) {
       const { code, table } = pgError(error);
       if (code !== deadlock && (code !== "23505" || table !== "bus_keys")) refused(error);
@@ -76,7 +78,14 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
 /** Somebody publishes the same keys in another order; one of the two was sent away, and comes again. */
 const deadlock = "40P01";
 
-const storedRows = part`select n, id, lane from allowed order by n`;
+/** What was stored on one lane: places in the list with commas between them. A row a message would be read for long. */
+type Places = { lane: number; places: string };
+
+function placesOf(rows: Places[]): Stored[] {
+  return rows.flatMap(({ lane, places }) => places.split(",").map((n) => ({ n: Number(n), lane })));
+}
+
+const storedRows = part`select lane, string_agg(n::text, ',') as places from allowed group by lane`;
 
 const tellingStored = part`, told as materialized (
       select pg_notify('bus_wake', json_build_object(
@@ -84,10 +93,11 @@ const tellingStored = part`, told as materialized (
         'flows', json_build_array(json_build_object('lane', lane, 'priority', priority, 'tenant', tenant)))::text)
       from allowed where due_at is null
     )
-    select n, id, lane from allowed where (select count(*) from told) >= 0 order by n`;
+    ${storedRows} having (select count(*) from told) >= 0`;
 
 async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promise<Stored[]> {
-  return sql<Stored[]>`
+  return placesOf(
+    await sql<Places[]>`
     with ${wantedOf(roots)},
     named as (
       insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
@@ -108,15 +118,16 @@ async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promi
       where bus_keys.expires_at <= bus_now()
       returning message_id
     ),
-    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`;
+    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`,
+  );
 }
 
 /** Stores messages that follow from others, in the transaction that settles those. */
 export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]> {
   if (drafts.length === 0) return [];
   return tx<Stored[]>`
-    with ${wantedOf(drafts)}, ${allowedOf(part`true`)}, ${storing}
-    select n, id, lane from allowed order by n`.catch(refused);
+    with ${wantedOf(drafts)}, ${allAllowed}, ${storing}
+    select n, lane from allowed order by n`.catch(refused);
 }
 
 /**
@@ -132,7 +143,8 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
     kinds.set(key, { number: kinds.size, draft });
     return kinds.size - 1;
   });
-  const ids = (of: (draft: Draft) => string | null) => `{${drafts.map((draft) => of(draft) ?? "null").join(",")}}`;
+  const ids = (of: (draft: Draft) => string | null) =>
+    drafts.some((draft) => of(draft) !== null) ? `{${drafts.map((draft) => of(draft) ?? "null").join(",")}}` : "{}";
   return part`
     kinds as materialized (
       select (k.place - 1)::integer as kind, l.id as lane, d.service, d.role, d.shard, t.id as tenant, d.intent,
@@ -157,8 +169,8 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
       from (select nextval('bus_ids') as id, each.* from rows from (
         unnest(${ids(({ traceId }) => traceId)}::uuid[]), unnest(${ids(({ rootId }) => rootId)}::bigint[]),
         unnest(${ids(({ parentId }) => parentId)}::bigint[]),
-        unnest(${drafts.map(({ idempotencyKey }) => idempotencyKey)}::text[]),
-        unnest(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : null))}::text[]),
+        string_to_table(${drafts.map(({ idempotencyKey }) => idempotencyKey).join("\n")}, E'\n'),
+        string_to_table(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : "")).join("\n")}, E'\n', ''),
         unnest(${`{${kindOf.join(",")}}`}::integer[]),
         string_to_table(${drafts.map(({ body, payload }) => body ?? jsonText(payload)).join("\n")}, E'\n')
       ) with ordinality as each (trace_id, root_id, parent_id, key, request_hash, kind, payload, place) ${after}) d
@@ -175,17 +187,13 @@ function kindIn(draft: Draft | Root) {
 function kindKey(draft: Draft | Root): string {
   const { service, role, shard, tenant, intent, joinId, priority, orderKey, ttlMs, expiresAt, delayMs } = draft;
   const { traceparent, assignment } = draft;
-  const rest = [
-    joinId,
-    ttlMs,
-    expiresAt && new Date(expiresAt).getTime(),
-    delayMs,
-    traceparent,
-    assignment && jsonText(assignment),
-  ].join("|");
+  const isUsual = !joinId && !ttlMs && !expiresAt && !delayMs && !traceparent && !assignment;
+  const rest = isUsual ? "" : jsonText([joinId, ttlMs, expiresAt, delayMs, traceparent, assignment]);
   const key = "keyTtlMs" in draft ? `${draft.keyTtlMs}${draft.claimsTrace}` : "";
   return `${service}.${role}.${shard}|${tenant}|${intent}|${priority}|${rest}|${key}|${orderKey}`;
 }
+
+const allAllowed = part`allowed as not materialized (select * from wanted)`;
 
 /** The drafts that may be stored. The condition is never alone, so that it is looked up, not joined. */
 export function allowedOf(condition: Part): Part {
@@ -205,35 +213,31 @@ export const storing: Part = part`
       from allowed
     ),
     heads as materialized (
-      select id, lane, priority, tenant, due_at
+      select id, lane, priority, tenant, due_at,
+             order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant) as is_first
       from allowed
-      where order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant)
     ),
     readied as (
       insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)
       select lane, priority, tenant, ids[first], ids[first:first + 63], 0
       from (
         select lane, priority, tenant, array_agg(id order by id) as ids
-        from heads where due_at is null group by lane, priority, tenant
+        from heads where is_first and due_at is null group by lane, priority, tenant
       ) flow
       cross join lateral generate_series(1, cardinality(ids), 64) first
     ),
     put_off as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
-      select due_at, lane, priority, tenant, id, 0 from heads where due_at is not null
+      select due_at, lane, priority, tenant, id, 0 from heads where is_first and due_at is not null
     ),
     dated as (
       insert into bus_deadlines (expires_at, message_id) select expires_at, id from allowed where expires_at is not null
     ),
     counted as (
       insert into bus_deltas (lane, accepted, ready, delayed)
-      select lane, sum(accepted), sum(ready), sum(delayed)
-      from (
-        select lane, 1 as accepted, 0 as ready, 0 as delayed from allowed
-        union all
-        select lane, 0, (due_at is null)::int, (due_at is not null)::int from heads
-      ) each
-      group by lane
+      select lane, count(*), count(*) filter (where is_first and due_at is null),
+             count(*) filter (where is_first and due_at is not null)
+      from heads group by lane
     )`;
 
 /** What a message is made of, for a handler. `m` is bus_messages. */

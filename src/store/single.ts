@@ -8,7 +8,7 @@ export async function putOne(sql: Sql, root: Root, tell: boolean): Promise<Store
   const { service, role, shard, tenant, intent, traceId, idempotencyKey, requestHash, keyTtlMs } = root;
   const { priority, orderKey, ttlMs, body, payload } = root;
   return sql<Stored[]>`
-    select 0 as n, id, lane
+    select 0 as n, lane
     from bus_put(${service}, ${role}, ${shard}, ${tenant}, ${intent}, ${traceId}, ${idempotencyKey}, ${requestHash},
                  ${keyTtlMs}, ${priority}, ${orderKey}, ${ttlMs}, ${body ?? jsonText(payload)}::text::json, ${tell})`;
 }
