@@ -3,14 +3,24 @@ import type { Sql } from "./database.ts";
 import { jsonText } from "./database.ts";
 import type { Root, Stored } from "./messages.ts";
 
-/** Stores one first message whose key is new, due at once; `tell`: the wake-up goes out with the commit. */
+/**
+ * Stores one first message whose key is new, due at once. `tell`: the wake-up goes out as soon as the message can be seen,
+ * before the disk has it. The answer comes when it has: until then nothing is promised, and nothing can be settled.
+ */
 export async function putOne(sql: Sql, root: Root, tell: boolean): Promise<Stored[]> {
   const { service, role, shard, tenant, intent, traceId, idempotencyKey, requestHash, keyTtlMs } = root;
   const { priority, orderKey, ttlMs, body, payload } = root;
-  return sql<Stored[]>`
-    select 0 as n, lane
-    from bus_put(${service}, ${role}, ${shard}, ${tenant}, ${intent}, ${traceId}, ${idempotencyKey}, ${requestHash},
-                 ${keyTtlMs}, ${priority}, ${orderKey}, ${ttlMs}, ${body ?? jsonText(payload)}::text::json, ${tell})`;
+  const json = body ?? jsonText(payload);
+  const [put] = tell
+    ? await sql<{ lane: number }[]>`
+        call bus_put_alone(${service}, ${role}, ${shard}, ${tenant}, ${intent}, ${traceId}, ${idempotencyKey}, ${requestHash},
+                           ${keyTtlMs}, ${priority}, ${orderKey}, ${ttlMs}, ${json}::text::json, null)`
+    : await sql<{ lane: number }[]>`
+        select lane
+        from bus_put(${service}, ${role}, ${shard}, ${tenant}, ${intent}, ${traceId}, ${idempotencyKey}, ${requestHash},
+                     ${keyTtlMs}, ${priority}, ${orderKey}, ${ttlMs}, ${json}::text::json, false)`;
+  if (!put) throw new Error("one message has one place");
+  return [{ n: 0, lane: put.lane }];
 }
 
 /** Whether a message is one that `putOne` can store. */

@@ -9,10 +9,10 @@ import { declare } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 /**
- * A claim does not wait for the disk. When the server dies in that moment it was never made: its messages are ready again,
- * and the sequence gives its token to another claim.
+ * A claim does not wait for the disk, and neither is a message waited for that came alone. When the server dies in that
+ * moment they never were: messages are ready again, or there are none, and the sequence gives their ids to others.
  */
-describe("a token that is given twice", () => {
+describe("an id that is given twice", () => {
   let world: World;
   beforeEach(async () => {
     world = await openWorld();
@@ -64,11 +64,37 @@ describe("a token that is given twice", () => {
         values (${lane}, 5, 'local', ${id}, array[${id}::bigint], 0)`;
     }
   }
-  const reissue = (token: string) => world.sql`select setval('bus_ids', ${token}, false)`;
+  const reissue = (id: string) => world.sql`select setval('bus_ids', ${id}, false)`;
+  /** Without the chance in it, a token is given again too. */
+  const plainTokens = () => world.sql`alter table bus_leases alter token set default nextval('bus_ids')`;
   const held = async () =>
     (await world.sql<{ id: string }[]>`select message_id as id from bus_held order by 1`).map(({ id }) => id);
 
-  test("takes nothing from the messages that have it now", async () => {
+  test("is no lease's token again", async () => {
+    const { claim, settle } = await openAll();
+    await put("one");
+    const [ghost] = await claim();
+    if (!ghost) throw new Error("one was claimed");
+    await world.sql`truncate bus_messages, bus_keys, bus_leases`; // the server died before any of it was on disk
+    await reissue(ghost.id);
+    await put("two");
+    const [other] = await claim();
+    expect(other).toMatchObject({ id: ghost.id, lane: ghost.lane, worker: ghost.worker, idempotencyKey: "two" });
+    expect(other?.token).not.toBe(ghost.token);
+
+    const [reason] = await settle([ghost]);
+
+    expect(reason).toMatchObject({ code: "lease_lost" });
+    expect(await held()).toEqual([ghost.id]);
+    if (other) expect(await settle([other])).toEqual([undefined]);
+    expect(await held()).toEqual([]);
+    expect(await world.sql`select kind from bus_events order by id`).toEqual(
+      ["gateway_accepted", "gateway_acked", "gateway_done"].map((kind) => ({ kind })),
+    );
+  });
+
+  test("takes nothing from the messages that have its token now", async () => {
+    await plainTokens();
     const { claim, settle } = await openAll();
     await put("one");
     const before = await claim();
@@ -93,6 +119,7 @@ describe("a token that is given twice", () => {
   });
 
   test("of a message that another worker has by now, lets go of nobody's lease", async () => {
+    await plainTokens();
     const { claim, settle } = await openAll();
     await put("one");
     const before = await claim();
