@@ -7,6 +7,7 @@ import { dropStaged } from "../store/artifacts.ts";
 import type { Taken } from "../store/claims.ts";
 import type { Done } from "../store/step.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
+import { forgetRoles } from "./roles.ts";
 import { doneOf, isPlain, type Left, lastOf, type Settling, settleDone, settleFailed } from "./settle.ts";
 import { AttemptTools } from "./tools.ts";
 
@@ -105,15 +106,21 @@ export class Attempt implements Settled {
           (error: unknown) => this.ended(error),
         );
       } else if (!outcome.next?.length) shop.settle(lastOf(message, outcome, left.records), this);
-      else {
-        doneOf(shop.sql, message, { outcome, ...left }).then(
-          (done) => shop.settle(done, this),
-          (error: unknown) => this.ended(error),
-        );
-      }
+      else this.#goOn(outcome, true);
     } catch (error) {
       this.ended(error);
     }
+  }
+
+  /** Settles with what follows. The number of shards may have become smaller since we looked: then once more. */
+  #goOn(outcome: Outcome<unknown>, again: boolean): void {
+    const { message, shop, left } = this;
+    const ended = (reason?: unknown) => {
+      if (!again || !(reason instanceof Failure) || reason.code !== "unknown_role") return this.ended(reason);
+      forgetRoles(shop.sql);
+      this.#goOn(outcome, false);
+    };
+    doneOf(shop.sql, message, { outcome, ...left }).then((done) => shop.settle(done, { message, ended }), ended);
   }
 
   #failed(thrown: unknown): void {

@@ -3,6 +3,7 @@ import { endBadly, lineNext, takeOut } from "../store/attempts.ts";
 import { dropWaits, noteCancel, unendedOf } from "../store/cancels.ts";
 import type { Database } from "../store/database.ts";
 import { tellAlone } from "../store/events.ts";
+import { dropJoins } from "../store/joins.ts";
 import { endTrace, traceOf } from "../store/traces.ts";
 import { type Wake, wake } from "../store/wake.ts";
 
@@ -42,6 +43,7 @@ export async function cancelTrace(
     }
     for (const message of waiting) news.flows.push(...(await lineNext(tx, message)));
     await dropWaits(tx, traceId);
+    await dropJoins(tx, { rootId, traceId });
     await endTrace(tx, rootId, { failure });
     await tellAlone(tx, { kind: "trace_cancelled", tenant: trace.tenant, traceId, details: { by } });
   });

@@ -2,21 +2,23 @@ import { asFailure, Failure, type FailureCode, failures, recordOf } from "../con
 import type { RetryPolicy } from "../contracts/policy.ts";
 import { judge, ruleFor } from "../rules/retry.ts";
 import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
-import { type Ending, endBadly, lineNext } from "../store/attempts.ts";
+import { endBadly } from "../store/attempts.ts";
 import { closeReservations } from "../store/budgets.ts";
+import { cancelledOf } from "../store/cancels.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
-import { branchesOf, closeBranch, openJoin } from "../store/joins.ts";
+import { openJoin } from "../store/joins.ts";
 import { hold, lapsed } from "../store/leases.ts";
-import { type Claimed, type Draft, insertMessages } from "../store/messages.ts";
+import type { Claimed } from "../store/messages.ts";
 import { type Done, step } from "../store/step.ts";
-import { endTrace } from "../store/traces.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
 import { type Aside, closeAside } from "./budget.ts";
-import { follow, mustFit, waitRoom } from "./draft.ts";
+import { follow, waitRoom } from "./draft.ts";
+import { afterEnd, closed, type Verdict } from "./ends.ts";
 import type { AnyHandler, Outcome } from "./handler.ts";
+import { forgetRoles } from "./roles.ts";
 
 /** What an attempt left behind besides its outcome; written with the settlement, or thrown away with it. */
 export type Left = { staged: Staged[]; records: Fact[]; aside?: Aside };
@@ -76,6 +78,21 @@ export function isPlain(
  * transaction. Throws `lease_lost` when the message is no longer ours, and then nothing of the attempt remains.
  */
 export async function settleDone(
+  settling: Settling,
+  message: Claimed,
+  work: Left & { outcome: Outcome<unknown> },
+): Promise<void> {
+  try {
+    await settleOnce(settling, message, work);
+  } catch (error) {
+    // The number of shards may have become smaller since we looked.
+    if (!(error instanceof Failure) || error.code !== "unknown_role") throw error;
+    forgetRoles(settling.sql);
+    await settleOnce(settling, message, work);
+  }
+}
+
+async function settleOnce(
   { sql, artifactsBase }: Settling,
   message: Claimed,
   { outcome, staged, records, aside }: Left & { outcome: Outcome<unknown> },
@@ -89,7 +106,9 @@ export async function settleDone(
     await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
     await closeAside(tx, message, aside);
-    const joinId = joined ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
+    const goesOn = (!joined && !waits) || !(await isCalledOff(tx, message));
+    const joinId =
+      joined && goesOn ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
     await step(tx, {
       worker: message.worker,
@@ -102,7 +121,7 @@ export async function settleDone(
       lanes: new Map(),
       leaseMs: 0,
     });
-    if (waits) {
+    if (waits && goesOn) {
       const { id, expiresAt } = await openWait(tx, waits);
       const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
       await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
@@ -127,13 +146,14 @@ export async function settleFailed(
 ): Promise<number | null> {
   const { sql, artifactsBase } = settling;
   const news = newsOf(message);
-  const verdict = verdictOf(settling, message, asFailure(thrown));
+  let verdict = verdictOf(settling, message, asFailure(thrown));
   await aside?.made;
   await sql.begin(async (tx) => {
     const claimedAt = await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
     await closeAside(tx, message, aside);
     if (records.length > 0) await tellMany(tx, message, records);
+    if (await isCalledOff(tx, message)) verdict = calledOff(verdict);
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt }]);
     await afterEnd(tx, message, { verdict, settling, news });
   });
@@ -141,18 +161,32 @@ export async function settleFailed(
   return verdict.status === "retry" ? verdict.delayMs : null;
 }
 
-/** Gives a message back untouched: the worker is stopping. The attempt counts, because it was begun. */
-export async function giveBack({ sql }: Settling, message: Claimed): Promise<void> {
+/**
+ * Gives a message back: the worker is stopping. The attempt counts, because it was begun; in the last one there is nothing
+ * to give back, and the message is dead.
+ */
+export async function giveBack(settling: Settling, message: Claimed): Promise<void> {
   const news = newsOf(message);
-  await sql.begin(async (tx) => {
+  await settling.sql.begin(async (tx) => {
     const held = await hold(tx, message);
     if (!held) return;
-    const verdict = { status: "retry", delayMs: 0, blamed: false, failure: null, why: "the worker stopped" } as const;
+    const stopped = verdictAtStop(settling, message);
+    const verdict = (await isCalledOff(tx, message)) ? calledOff(stopped) : stopped;
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt: held.claimedAt }]);
     await closeReservations(tx, [{ id: message.id, figure: null }]);
-    news.flows.push({ lane: message.lane, priority: message.priority, tenant: message.tenant });
+    await afterEnd(tx, message, { verdict, settling, news });
   });
-  await wake(sql, news);
+  await wake(settling.sql, news);
+}
+
+/** A worker that stops is nobody's fault. */
+function verdictAtStop({ policy }: Settling, message: Claimed): Verdict {
+  const { attempts } = message;
+  const { max_attempts } = ruleFor(policy(), message);
+  const verdict = { delayMs: 0, blamed: false };
+  if (attempts < max_attempts) return { ...verdict, status: "retry", failure: null, why: "the worker stopped" };
+  const why = `the worker stopped in attempt ${attempts} of ${max_attempts}`;
+  return { ...verdict, status: "dead", failure: recordOf(new Failure("attempts_spent", why)), why };
 }
 
 /**
@@ -165,7 +199,11 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
   const lost = await settling.sql.begin(async (tx) => {
     const messages = await lapsed(tx, roles, limit);
     const failure = new Failure("worker_lost", "the lease ran out: the worker died or lost its connection");
-    const verdicts = messages.map((message) => ({ message, verdict: verdictOf(settling, message, failure) }));
+    const off = new Set(await cancelledOf(tx, [...new Set(messages.map(({ rootId }) => rootId))]));
+    const verdicts = messages.map((message) => {
+      const verdict = verdictOf(settling, message, failure);
+      return { message, verdict: off.has(message.rootId) ? calledOff(verdict) : verdict };
+    });
     await endBadly(
       tx,
       verdicts.map(({ message, verdict }) => ({
@@ -198,12 +236,10 @@ const endsOf: { [Code in FailureCode]?: "expired" | "cancelled" } = {
   approval_expired: "cancelled",
 };
 
-export type Verdict = Pick<Ending, "status" | "delayMs" | "blamed" | "failure" | "why">;
-
 function verdictOf({ policy, chance }: Settling, message: Claimed, failure: Failure): Verdict {
   const record = recordOf(failure);
-  const calledOff = endsOf[failure.code];
-  if (calledOff) return { status: calledOff, delayMs: 0, blamed: false, failure: record, why: null };
+  const ended = endsOf[failure.code];
+  if (ended) return { status: ended, delayMs: 0, blamed: false, failure: record, why: null };
   const { blame } = failures[failure.code];
   const blamed = blame === "agent" || blame === "system";
   const verdict = judge(failure, ruleFor(policy(), message), { attempts: message.attempts, chance: chance() });
@@ -211,57 +247,14 @@ function verdictOf({ policy, chance }: Settling, message: Claimed, failure: Fail
   return { status: "retry", delayMs: verdict.delayMs, blamed, failure: record, why: null };
 }
 
-/**
- * What else follows when a message has ended badly, in the same transaction: what its handler has for that case, or the
- * end of its branch, or the end of its trace.
- */
-export async function afterEnd(
-  tx: Sql,
-  message: Claimed,
-  { verdict, settling, news }: { verdict: Verdict; settling: Settling; news: Wake },
-): Promise<void> {
-  if (verdict.status === "retry") {
-    if (verdict.delayMs <= 0) addFlows(news, [message]);
-    return;
-  }
-  const fallback = verdict.status === "dead" ? await fallbackOf(settling, message, verdict) : null;
-  if (fallback) await publishIn(tx, [fallback], news);
-  else if (message.joinId === null) await endTrace(tx, message.rootId, { failure: verdict.failure ?? lostFailure });
-  await closed(tx, message, { more: fallback ? 1 : 0, news });
+/** Nothing is tried again, and nothing follows, when the trace was called off meanwhile. Who failed did fail. */
+function calledOff({ blamed }: Verdict): Verdict {
+  const failure = recordOf(new Failure("cancelled", "the trace was called off"));
+  return { status: "cancelled", delayMs: 0, blamed, failure, why: null };
 }
 
-const lostFailure = recordOf(new Failure("internal", "the message ended without a reason"));
-
-async function fallbackOf({ sql, handlers }: Settling, message: Claimed, { failure }: Verdict): Promise<Draft | null> {
-  const handler = handlers.find(({ role }) => role === `${message.service}.${message.role}`);
-  const payload = handler?.onDead ? handler.accepts.safeParse(message.payload) : null;
-  if (!handler?.onDead || !payload?.success || !failure) return null;
-  const why = new Failure(failure.code, failure.message, failure.details);
-  const next = handler.onDead({ ...message, payload: payload.data }, why);
-  return next && follow(sql, message, next);
-}
-
-/** Lets go of what depends on the end of a message: the next one in its line, and the join it is a branch of. */
-async function closed(tx: Sql, message: Claimed, { more, news }: { more: number; news: Wake }): Promise<void> {
-  news.flows.push(...(await lineNext(tx, message)));
-  if (message.joinId === null) return;
-  const next = await closeBranch(tx, message.joinId, more);
-  if (!next) return;
-  const branches = await branchesOf(tx, message.joinId);
-  const payload = { ...asObject(next.payload), branches };
-  mustFit(`${next.service}.${next.role}`, JSON.stringify(payload));
-  await publishIn(tx, [{ ...next, payload }], news);
-}
-
-/** Stores messages in a transaction under way, and notes where they are for the wake-up after it. */
-export async function publishIn(tx: Sql, drafts: Draft[], news: Wake): Promise<void> {
-  const stored = await insertMessages(tx, drafts);
-  for (const { n, lane } of stored) {
-    const draft = drafts[n];
-    if (!draft) continue;
-    news.roles.push(`${draft.service}.${draft.role}`);
-    if (draft.delayMs <= 0) news.flows.push({ lane, priority: draft.priority, tenant: draft.tenant });
-  }
+async function isCalledOff(tx: Sql, { rootId }: Claimed): Promise<boolean> {
+  return (await cancelledOf(tx, [rootId])).length > 0;
 }
 
 async function waitOf(sql: Database, message: Claimed, wait: NonNullable<Outcome<unknown>["wait"]>) {
@@ -293,8 +286,4 @@ function newsOf({ traceId }: Claimed): Wake {
 /** The roles of messages that were just stored without their lanes: their workers look for themselves. */
 function addFlows(news: Wake, messages: { service: string; role: string }[]): void {
   for (const { service, role } of messages) news.roles.push(`${service}.${role}`);
-}
-
-function asObject(payload: unknown): Record<string, unknown> {
-  return typeof payload === "object" && payload !== null && !Array.isArray(payload) ? { ...payload } : { payload };
 }

@@ -4,12 +4,12 @@ import { endBadly, takeOut } from "../store/attempts.ts";
 import { foldDeltas } from "../store/backlog.ts";
 import { expireDeadlines } from "../store/cancels.ts";
 import { tellAlone } from "../store/events.ts";
-import { closeBranch } from "../store/joins.ts";
 import { endTrace, rootOf } from "../store/traces.ts";
 import { expiredWaits } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
 import { turnCircuits } from "./circuits.ts";
-import { afterEnd, publishIn, type Settling, settleLapsed } from "./settle.ts";
+import { afterEnd, closeJoin, publishPrepared } from "./ends.ts";
+import { type Settling, settleLapsed } from "./settle.ts";
 
 /**
  * What every worker does for all, once a second: whoever comes first does it, the others find nothing. `breathe` is waited
@@ -61,12 +61,12 @@ async function expireWaits({ sql }: Settling): Promise<void> {
       await tellAlone(tx, { kind: `${kind}_expired`, tenant, traceId, details: { wait_id: id } });
       if (onExpiry) {
         const payload = typeof onExpiry.payload === "object" ? onExpiry.payload : {};
-        await publishIn(tx, [{ ...onExpiry, payload: { ...payload, unanswered: { id } } }], news);
+        await publishPrepared(tx, [{ ...onExpiry, payload: { ...payload, unanswered: { id } } }], news);
         continue;
       }
       const failure = recordOf(new Failure("expired", "nobody answered in time"));
       if (next.joinId === null) await endTrace(tx, await rootOf(tx, messageId), { failure });
-      else await closeBranch(tx, next.joinId, 0);
+      else await closeJoin(tx, next.joinId, { more: 0, news });
     }
   });
   if (news.traces.length > 0) await wake(sql, news);

@@ -3,7 +3,7 @@ import { tellAlone } from "../store/events.ts";
 import { closeWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
 import { mustFit, waitRoom } from "./draft.ts";
-import { publishIn } from "./settle.ts";
+import { publishPrepared } from "./ends.ts";
 
 /** An answer, and the fact that is told of it. */
 export type Answering = {
@@ -30,7 +30,7 @@ export async function answerWait(sql: Database, { id, answer, by, fact }: Answer
       const { tenant, traceId } = wait;
       await tellAlone(tx, { kind: fact.kind, tenant, traceId, details: { wait_id: id, by, ...fact.details } });
     }
-    await publishIn(tx, [{ ...wait.next, payload }], news);
+    await publishPrepared(tx, [{ ...wait.next, payload }], news);
     news.traces.push(wait.traceId);
     return true;
   });

@@ -1,3 +1,4 @@
+import { Failure, recordOf } from "../contracts/failure.ts";
 import { jsonText, type Sql } from "./database.ts";
 import type { Draft } from "./messages.ts";
 
@@ -34,11 +35,25 @@ export async function closeBranch(tx: Sql, joinId: string, more: number): Promis
   return join.next;
 }
 
-/** How the branches of a join ended: of each, the last message. */
+/** Closes the joins of a trace that was called off: nothing goes out any more. */
+export async function dropJoins(tx: Sql, { rootId, traceId }: { rootId: string; traceId: string }): Promise<void> {
+  await tx`
+    delete from bus_joins j using bus_messages m
+    where m.trace_id = ${traceId} and m.root_id = ${rootId} and j.parent_id = m.id`;
+}
+
+const expired = recordOf(new Failure("expired", "nobody answered in time"));
+
+/** How the branches of a join ended: of each, the last message; one that waited for somebody in vain has expired. */
 export async function branchesOf(tx: Sql, joinId: string): Promise<Branch[]> {
   return tx<Branch[]>`
-    select m.service || '.' || m.role as "to", m.idempotency_key as key, e.status, e.result, e.failure
-    from bus_messages m join bus_ends e on e.message_id = m.id
+    select m.service || '.' || m.role as "to", m.idempotency_key as key,
+           case when vain.id is null then e.status else 'expired' end as status,
+           case when vain.id is null then e.result end as result,
+           case when vain.id is null then e.failure else ${jsonText(expired)}::text::jsonb end as failure
+    from bus_messages m
+    join bus_ends e on e.message_id = m.id
+    left join bus_waits vain on vain.message_id = m.id and vain.answered_by = 'expiry' and vain.answer is null
     where m.join_id = ${joinId}
       and not exists (select from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id)
     order by m.id`;

@@ -12,7 +12,7 @@ import {
 } from "./claims.ts";
 import { array, isStorable, jsonText, type Part, part, type Sql } from "./database.ts";
 import { type Fact, factRows, insertFacts } from "./facts.ts";
-import { allowedOf, type Claimed, type Draft, storing, wantedOf } from "./messages.ts";
+import { allowedOf, type Claimed, type Draft, refused, storing, wantedOf } from "./messages.ts";
 
 /** An attempt that ended well. */
 export type Done = {
@@ -107,7 +107,7 @@ const empty = part``;
 function endedTwice(error: unknown): never {
   const { code, table } =
     typeof error === "object" && error !== null ? (error as { code?: string; table?: string }) : {};
-  if (code !== "23505" || !table?.startsWith("bus_attempts")) throw error;
+  if (code !== "23505" || !table?.startsWith("bus_attempts")) refused(error);
   throw new Failure("lease_lost", "an attempt of these has ended already", { cause: error });
 }
 

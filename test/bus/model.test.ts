@@ -20,6 +20,7 @@ import { openWorld, policy, type World } from "../support/world.ts";
 type Model = {
   traceId: string;
   state: "ready" | "delayed" | "held" | "done" | "dead" | "expired" | "cancelled";
+  calledOff: boolean; // its trace was, while it was held
   attempts: number;
   dueS: number; // of a delayed one
   leaseEndsS: number; // of a held one
@@ -96,7 +97,8 @@ describe("the bus against a model of itself", () => {
       const ttlMs = step.ttlS === null ? {} : { ttlMs: step.ttlS * 1000 };
       await put(traceIds, ttlMs);
       const ttlEndsS = step.ttlS === null ? null : nowS + step.ttlS;
-      const fresh = { state: "ready" as const, attempts: 0, dueS: 0, leaseEndsS: 0, ttlEndsS, token: null };
+      const times = { dueS: 0, leaseEndsS: 0, ttlEndsS };
+      const fresh = { state: "ready" as const, calledOff: false, attempts: 0, ...times, token: null };
       messages.push(...traceIds.map((traceId) => ({ traceId, ...fresh, old: [] })));
       return 0;
     }
@@ -115,7 +117,7 @@ describe("the bus against a model of itself", () => {
       refuse: ({ state }) => state === "held",
       giveBack: ({ state }) => state === "held",
       late: ({ old }) => old.length > 0,
-      cancel: ({ state }) => state === "ready" || state === "delayed",
+      cancel: ({ state, calledOff }) => state === "ready" || state === "delayed" || (state === "held" && !calledOff),
       again: () => true,
     };
     const candidates = messages.filter(may[step.kind]);
@@ -157,7 +159,8 @@ describe("the bus against a model of itself", () => {
       await put([one.traceId], {});
     } else if (kind === "cancel") {
       await cancelTrace(world.sql, { traceId: one.traceId, tenant: null, by: "model" });
-      one.state = "cancelled";
+      if (held) one.calledOff = true;
+      else one.state = "cancelled";
     } else if (kind === "doneTogether" && held) {
       const whole = wholeClaim(messages, held) ?? [];
       expect(await settleTogether(whole.flatMap(({ token }) => token ?? []))).toMatchObject({ lost: [] });
@@ -181,7 +184,8 @@ describe("the bus against a model of itself", () => {
         one.state = "done";
       } else if (kind === "giveBack") {
         await giveBack(settling, held);
-        one.state = "ready";
+        if (one.calledOff) one.state = "cancelled";
+        else one.state = one.attempts >= maxAttempts ? "dead" : "ready";
       } else {
         const thrown = new Failure(kind === "fail" ? "agent_failed" : "model_refused", "no");
         await settleFailed(settling, held, { thrown, ...rest });
@@ -194,7 +198,8 @@ describe("the bus against a model of itself", () => {
 
   /** What a failed attempt leads to, by the policy of the world: 1 s, 2 s, … and dead after the last one. */
   function again(one: Model, nowS: number, mayPass: boolean): void {
-    if (!mayPass || one.attempts >= maxAttempts) one.state = "dead";
+    if (one.calledOff) one.state = "cancelled";
+    else if (!mayPass || one.attempts >= maxAttempts) one.state = "dead";
     else Object.assign(one, { state: "delayed", dueS: nowS + 2 ** (one.attempts - 1) });
   }
 
@@ -229,7 +234,8 @@ describe("the bus against a model of itself", () => {
       expect(await envelopesOf(world.sql, one.traceId)).toMatchObject([{ status, attempts: one.attempts }]);
       const ended = !waits && one.state !== "held";
       const trace = await traceOf(world.sql, one.traceId, null);
-      expect(trace?.status).toBe(one.state === "done" ? "done" : ended ? "failed" : "open");
+      const well = one.state === "done" && !one.calledOff;
+      expect(trace?.status).toBe(well ? "done" : ended || one.calledOff ? "failed" : "open");
       const events = (await eventsOf(world.sql, one.traceId)).filter(({ message_id }) => message_id !== null);
       const steps = events.map(({ kind, attempts }) => ({
         what: kind.replace(/^.*_/, ""),
