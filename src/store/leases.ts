@@ -36,6 +36,7 @@ export async function lapsed(tx: Sql, roles: string[], limit: number): Promise<L
     with gone as materialized (
       select token, worker, claimed_at, message_ids, attempts, lanes from bus_leases
       where until <= bus_now()
+        and exists (select from bus_lanes l where l.id = any (lanes) and l.service || '.' || l.role = any (${roles}::text[]))
       order by token
       limit ${limit}
       for update skip locked

@@ -141,4 +141,19 @@ describe("claims and leases", () => {
       keysOf(gone.map((one) => ({ ...one, seq: "0", lease: { token: one.token, ids: [one.id] }, leftMs: null }))),
     ).toEqual([lost.idempotencyKey]);
   });
+
+  test("leases of roles that nobody here plays do not stand in the way of ours", async () => {
+    for (const key of ["a", "b", "c"]) {
+      await put("rag.query", key);
+      await take("rag.query");
+    }
+    await put("chat.ask", "ours");
+    await take("chat.ask");
+    await world.moveClock(11);
+
+    const gone = await world.sql.begin((tx) => lapsed(tx, ["chat.ask"], 2));
+
+    expect(gone.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["ours"]);
+    expect(await world.sql`select from bus_held`).toHaveLength(3);
+  });
 });
