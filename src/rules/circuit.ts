@@ -14,7 +14,7 @@ export type CircuitSight = {
 export function circuitRuleFor(policy: CircuitPolicy, key: string): CircuitRule {
   const [service = "", role = ""] = key.split(".");
   const keys = [key, `${service}.${role}`, service];
-  const found = keys.find((candidate) => candidate in policy.keys);
+  const found = keys.find((candidate) => Object.hasOwn(policy.keys, candidate));
   return (found && policy.keys[found]) || policy.default;
 }
 

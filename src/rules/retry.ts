@@ -7,7 +7,7 @@ export type Verdict = { again: true; delayMs: number } | { again: false; why: st
 /** The rule for a message: that of `service.role.shard`, else `service.role`, else `service`, else the default. */
 export function ruleFor(policy: RetryPolicy, { service, role, shard }: Address): RetryRule {
   const keys = [`${service}.${role}.${shard}`, `${service}.${role}`, service];
-  const key = keys.find((candidate) => candidate in policy.keys);
+  const key = keys.find((candidate) => Object.hasOwn(policy.keys, candidate));
   return (key && policy.keys[key]) || policy.default;
 }
 

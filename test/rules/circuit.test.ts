@@ -54,5 +54,6 @@ describe("a circuit", () => {
     expect(circuitRuleFor(policy, "codegen.generate.2")).toBe(most);
     expect(circuitRuleFor(policy, "codegen.generate.1")).toBe(other);
     expect(circuitRuleFor(policy, "chat.ask.0")).toBe(rule);
+    expect(circuitRuleFor(policy, "constructor.x.0")).toBe(rule);
   });
 });

@@ -77,4 +77,5 @@ test("the most specific key of the policy wins", () => {
   expect(most("executor", "execute", 2)).toBe(3);
   expect(most("executor", "other", 3)).toBe(2);
   expect(most("rag", "query", 0)).toBe(1);
+  expect(most("constructor", "x", 0)).toBe(1);
 });
