@@ -4,7 +4,10 @@ import type { Database } from "../store/database.ts";
 import { allRoles, type RoleRow } from "../store/lanes.ts";
 
 /** Roles as they were last seen, one look-up for each database of this process. */
-const seen = new WeakMap<Database, Map<string, RoleRow>>();
+const seen = new WeakMap<Database, { roles: Map<string, RoleRow>; atMs: number }>();
+
+/** What was seen is looked at again after this long, beside whoever asks: others may have declared more shards. */
+const freshMs = 5000;
 
 /** Forgets what was seen: somebody declared roles, or the database refused a shard. */
 export function forgetRoles(sql: Database): void {
@@ -31,8 +34,16 @@ export async function addressOf(
 
 async function rolesOf(sql: Database, again = false): Promise<Map<string, RoleRow>> {
   const known = again ? undefined : seen.get(sql);
-  if (known) return known;
+  if (!known) return look(sql);
+  if (performance.now() - known.atMs > freshMs) {
+    known.atMs = performance.now();
+    look(sql).catch(() => {}); // who publishes meets it
+  }
+  return known.roles;
+}
+
+async function look(sql: Database): Promise<Map<string, RoleRow>> {
   const roles = new Map((await allRoles(sql)).map((row) => [`${row.service}.${row.role}`, row]));
-  seen.set(sql, roles);
+  seen.set(sql, { roles, atMs: performance.now() });
   return roles;
 }
