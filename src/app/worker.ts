@@ -172,5 +172,6 @@ function retentionOf({ history }: BusPolicy): Retention {
     partitionMs: history.partition_hours * 3_600_000,
     historyMs: history.keep_days * day,
     answeredMs: history.keep_answered_days * day,
+    deadMs: history.keep_dead_days * day,
   };
 }

@@ -43,7 +43,13 @@ const breathMs = 20;
 const lookLateMs = 20; // a look may wait for what we heard of
 const historyEveryMs = 60_000;
 const doubtEveryMs = 10_000;
-const usualRetention: Retention = { historyMs: 30 * 86_400_000, partitionMs: 86_400_000, answeredMs: 30 * 86_400_000 };
+const dayMs = 86_400_000;
+const usualRetention: Retention = {
+  historyMs: 30 * dayMs,
+  partitionMs: dayMs,
+  answeredMs: 30 * dayMs,
+  deadMs: 90 * dayMs,
+};
 
 /**
  * Claims due messages of its handlers' roles and hands each to its handler, until it is stopped.
@@ -209,7 +215,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     upkept.historyAt = now + historyEveryMs;
     const retention = options.retention?.() ?? usualRetention;
     await turnHistory(sql, retention);
-    await forget(sql, retention);
+    if (await forget(sql, retention)) upkept.historyAt = now;
   }
 
   /** Tries a lane that is half open with single messages, as far as there are probes left for all workers together. */

@@ -57,6 +57,7 @@ export const BusPolicy = z.strictObject({
     partition_hours: z.number().min(0.01).max(8784), // a partition of the history takes rows for this long
     keep_days: z.number().min(0.01).max(3660), // and is dropped this long after
     keep_answered_days: z.number().min(0.01).max(3660), // answered waits and replayed dead letters
+    keep_dead_days: z.number().min(0.01).max(3660).default(90), // dead letters that nobody replayed
   }),
 });
 export type BusPolicy = z.infer<typeof BusPolicy>;

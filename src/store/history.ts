@@ -1,10 +1,11 @@
-import type { Database, Sql } from "./database.ts";
+import { type Database, type Part, part, type Sql } from "./database.ts";
 
 /** How long things are remembered, in milliseconds. */
 export type Retention = {
   historyMs: number; // messages, attempts, facts and traces, from the moment their partition was closed
   partitionMs: number; // how long a partition takes new rows
   answeredMs: number; // waits and dead letters that were dealt with
+  deadMs: number; // dead letters that nobody dealt with
 };
 
 /** Ids of one partition. */
@@ -65,9 +66,13 @@ async function dropOld(tx: Sql, historyMs: number): Promise<number[]> {
       union all
       select from bus_waits where message_id < ${end} and answered_at is null
       union all
-      select from bus_joins where parent_id < ${end}
+      select from bus_joins j
+      where j.parent_id < ${end}
+        and exists (select from bus_messages m join bus_traces t on t.trace_id = m.trace_id and t.root_id = m.root_id
+                    where m.id = j.parent_id and t.status = 'open')
       limit 1`;
     if (live) break;
+    await tx`delete from bus_joins where parent_id < ${end}`;
     for (const table of ["bus_messages", "bus_attempts", "bus_packs", "bus_trace_ends", "bus_facts"]) {
       await tx.unsafe(`drop table ${table}_${number}`);
     }
@@ -82,16 +87,40 @@ async function lastId(tx: Sql): Promise<string | null> {
   return row?.last ?? null;
 }
 
-/** Forgets keys, tallies, cancellations and answered waits that have lived long enough, a few thousand at a time. */
-export async function forget(sql: Sql, { historyMs, answeredMs }: Retention): Promise<void> {
-  await sql`
-    delete from bus_keys
-    where ctid = any (array(select ctid from bus_keys where expires_at <= bus_now() limit 5000 for update skip locked))`;
-  await sql`delete from bus_tallies where at <= bus_now() - ${historyMs} * interval '1 millisecond'`;
+/** So many of a kind are forgotten in one statement, and so many statements follow each other. */
+const piece = 5000;
+const pieces = 5;
+
+/**
+ * Forgets keys, tallies, cancellations, answered waits and dead letters that have lived long enough, a few thousand at a
+ * time, because a heartbeat must not wait long for it. True: there is more.
+ */
+export async function forget(sql: Sql, { historyMs, answeredMs, deadMs }: Retention): Promise<boolean> {
+  const before = (ms: number) => part`bus_now() - ${ms} * interval '1 millisecond'`;
   await sql`
     delete from bus_cancels c
     where not exists (select from bus_held h join bus_messages m on m.id = h.message_id where m.root_id = c.root_id)
       and c.cancelled_at <= bus_now() - interval '1 hour'`;
-  await sql`delete from bus_waits where answered_at <= bus_now() - ${answeredMs} * interval '1 millisecond'`;
-  await sql`delete from bus_dead where replayed_at <= bus_now() - ${answeredMs} * interval '1 millisecond'`;
+  const more = [
+    await forgetOf(sql, part`bus_keys`, part`expires_at <= bus_now()`),
+    await forgetOf(sql, part`bus_tallies`, part`at <= ${before(historyMs)}`),
+    await forgetOf(sql, part`bus_waits`, part`answered_at <= ${before(answeredMs)}`),
+    await forgetOf(sql, part`bus_dead`, part`replayed_at <= ${before(answeredMs)}`),
+    await forgetOf(sql, part`bus_dead`, part`died_at <= ${before(deadMs)}`),
+  ];
+  return more.includes(true);
+}
+
+async function forgetOf(sql: Sql, table: Part, old: Part): Promise<boolean> {
+  for (let n = 0; n < pieces; n += 1) {
+    const [gone] = await sql<{ n: number }[]>`
+      with gone as (
+        delete from ${table} where ctid = any (array(
+          select ctid from ${table} where ${old} limit ${piece} for update skip locked))
+        returning 1
+      )
+      select count(*)::int as n from gone`;
+    if ((gone?.n ?? 0) < piece) return false;
+  }
+  return true;
 }

@@ -13,7 +13,12 @@ import { answer } from "../support/crew.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const hour = 3_600_000;
-const retention: Retention = { partitionMs: 24 * hour, historyMs: 48 * hour, answeredMs: 48 * hour };
+const retention: Retention = {
+  partitionMs: 24 * hour,
+  historyMs: 48 * hour,
+  answeredMs: 48 * hour,
+  deadMs: 240 * hour,
+};
 
 describe("history", () => {
   let world: World;
@@ -98,6 +103,58 @@ describe("history", () => {
     expect(await traceOf(world.sql, traceId, null)).toBe(null);
     const [dead] = await world.sql<{ body: { idempotency_key: string } }[]>`select body from bus_dead`;
     expect(dead?.body.idempotency_key).toBe("dies");
+  });
+
+  test("dead letters are forgotten after a time of their own, those that were replayed sooner", async () => {
+    for (const key of ["left", "replayed"]) await put(key);
+    for (const message of await claim(world.sql, { roles: ["chat.ask"], limit: 9, leaseMs: 60_000 })) {
+      const thrown = new Failure("nothing_to_test", "no");
+      await settleFailed(world.settling, message, { thrown, staged: [], records: [] });
+    }
+    const kept = async () => {
+      await forget(world.sql, retention);
+      return (
+        await world.sql<{ key: string }[]>`
+        select body ->> 'idempotency_key' as key from bus_dead order by message_id`
+      ).map(({ key }) => key);
+    };
+    await world.sql`update bus_dead set replayed_at = bus_now() where body ->> 'idempotency_key' = 'replayed'`;
+
+    expect(await kept()).toEqual(["left", "replayed"]);
+    await world.moveClock(49 * 3600);
+    expect(await kept()).toEqual(["left"]);
+    await world.moveClock(192 * 3600);
+    expect(await kept()).toEqual([]);
+  });
+
+  test("what is too old is forgotten piece by piece, until there is no more of it", async () => {
+    const trace = randomUUID();
+    await world.sql`
+      insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
+      select 'old', n, 1, ${trace}, '', bus_now() - interval '1 day' from generate_series(1, 60000) n`;
+
+    expect(await forget(world.sql, retention)).toBe(true);
+    for (let turn = 0; turn < 9 && (await forget(world.sql, retention)); turn += 1);
+
+    expect(await world.sql`select from bus_keys`).toHaveLength(0);
+    expect(await forget(world.sql, retention)).toBe(false);
+  });
+
+  test("a join whose trace has ended keeps no partition", async () => {
+    const { traceId } = await put("joins");
+    const [message] = await claim(world.sql, { roles: ["chat.ask"], limit: 1, leaseMs: 60_000 });
+    if (!message) throw new Error("nothing claimed");
+    await settleDone(world.settling, message, { outcome: { result: {}, answer }, staged: [], records: [] });
+    await world.sql`insert into bus_joins (parent_id, open, next) values (${message.id}, 1, '{}')`;
+    for (let day = 0; day < 4; day += 1) {
+      await world.moveClock(25 * 3600);
+      await put(`d${day}`);
+      await finishAll();
+      await turnHistory(world.sql, retention);
+    }
+
+    expect(await traceOf(world.sql, traceId, null)).toBe(null);
+    expect(await world.sql`select from bus_joins`).toHaveLength(0);
   });
 
   test("keys are forgotten after their own time, and may be used again", async () => {
