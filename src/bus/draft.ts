@@ -10,6 +10,8 @@ export const payloadCap = 262_144;
 /** What waiting may add to a payload that is as large as one may be: what was asked, and the answer. In bytes. */
 export const waitRoom = 32_768;
 
+const yearMs = 31_536_000_000;
+
 /** The usual priority: 0 can wait, 9 goes first. */
 export const usualPriority = 5;
 
@@ -18,7 +20,7 @@ export async function follow(sql: Database, message: Claimed, next: Next, room =
   const { to, payload, intent, assignment, key, priority, ttlMs, delayMs, shardKey } = next;
   const body = jsonText(payload);
   mustFit(to, body, room);
-  const orderKey = shardKey ?? message.tenant;
+  const orderKey = shardKey === undefined ? message.tenant : keyOfShard(shardKey);
   return {
     ...(await addressOf(sql, { to, key: orderKey })),
     tenant: message.tenant,
@@ -32,7 +34,7 @@ export async function follow(sql: Database, message: Claimed, next: Next, room =
     orderKey,
     ttlMs: inFuture(ttlMs),
     expiresAt: message.expiresAt,
-    delayMs: delayMs ?? 0,
+    delayMs: notBefore(delayMs),
     traceparent: null,
     assignment: assignment === undefined ? message.assignment : assignment,
     payload,
@@ -59,9 +61,25 @@ export function inRange(priority: number): number {
   throw new Failure("priority_out_of_range", `a priority is a whole number from 0 to 9, not ${priority}`);
 }
 
+/** Throws `delay_out_of_range` for a delay into the past, or of more than a year. */
+export function notBefore(delayMs: number | undefined): number {
+  if (delayMs === undefined) return 0;
+  if (delayMs >= 0 && delayMs <= yearMs) return delayMs;
+  throw new Failure("delay_out_of_range", `a delay is at least 0 ms and at most a year, not ${delayMs} ms`);
+}
+
+/** Throws `text_not_storable` for a shard key that Postgres does not keep, and `invalid_message` for a wrong length. */
+export function keyOfShard(key: string): string {
+  if (!key.isWellFormed() || key.includes("\0")) {
+    throw new Failure("text_not_storable", "the shard key holds a NUL character or half of a surrogate pair");
+  }
+  if (key.length >= 1 && key.length <= 512) return key;
+  throw new Failure("invalid_message", "a shard key is 1 to 512 characters");
+}
+
 /** Throws `ttl_out_of_range` for a time to live that is over already, or longer than a year. */
 export function inFuture(ttlMs: number | undefined | null): number | null {
   if (ttlMs === undefined || ttlMs === null) return null;
-  if (Number.isFinite(ttlMs) && ttlMs > 0 && ttlMs <= 31_536_000_000) return ttlMs;
+  if (Number.isFinite(ttlMs) && ttlMs > 0 && ttlMs <= yearMs) return ttlMs;
   throw new Failure("ttl_out_of_range", `a time to live is more than 0 ms and at most a year, not ${ttlMs} ms`);
 }

@@ -4,7 +4,7 @@ import type { Intent } from "../contracts/message.ts";
 import { type Database, isStorable } from "../store/database.ts";
 import { insertRoots, knownKey, type Root, type Stored } from "../store/messages.ts";
 import { wake } from "../store/wake.ts";
-import { inFuture, inRange, mustFit, usualPriority, visible } from "./draft.ts";
+import { inFuture, inRange, keyOfShard, mustFit, notBefore, usualPriority, visible } from "./draft.ts";
 import { type Address, addressOf, forgetRoles } from "./roles.ts";
 
 export type Request = {
@@ -32,7 +32,7 @@ const keyTtlMs = 7 * 86_400_000;
  * The same key with the same request answers the first trace (`fresh` false); with another request it throws
  * `idempotency_conflict`, and `conflict` when a trace id that came in a traceparent belongs to another request.
  * Throws `payload_too_large`, `unknown_role`, `unknown_tenant`, `shard_out_of_range`, `priority_out_of_range`,
- * `ttl_out_of_range` and `text_not_storable`; then nothing was written.
+ * `ttl_out_of_range`, `delay_out_of_range` and `text_not_storable`; then nothing was written.
  */
 export async function publish(sql: Database, request: Request): Promise<Published> {
   const [published] = await publishAll(sql, [request]);
@@ -132,7 +132,7 @@ function rootOf(request: Request, { service, role, shard }: Address): Root {
       errors: [{ in: "body", path: placeOf(payload), message: "holds NUL or half of a surrogate pair" }],
     });
   }
-  const orderKey = request.shardKey ?? tenant;
+  const orderKey = request.shardKey === undefined ? tenant : keyOfShard(request.shardKey);
   return {
     service,
     role,
@@ -148,7 +148,7 @@ function rootOf(request: Request, { service, role, shard }: Address): Root {
     orderKey,
     ttlMs: inFuture(request.ttlMs),
     expiresAt: null,
-    delayMs: request.delayMs ?? 0,
+    delayMs: notBefore(request.delayMs),
     traceparent,
     assignment: null,
     payload,

@@ -15,6 +15,7 @@ export const failures = {
   shard_out_of_range: { status: 400, retry: false, blame: "caller" },
   priority_out_of_range: { status: 400, retry: false, blame: "caller" },
   ttl_out_of_range: { status: 400, retry: false, blame: "caller" },
+  delay_out_of_range: { status: 400, retry: false, blame: "caller" },
   text_not_storable: { status: 400, retry: false, blame: "caller" },
   unauthorized: { status: 401, retry: false, blame: "caller" },
   forbidden: { status: 403, retry: false, blame: "caller" },

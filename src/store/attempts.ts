@@ -68,20 +68,27 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
     from e group by lane`;
 }
 
-/** Takes a message of an ordered role out of its line. The next one of its key becomes ready; answers where. */
+/** Takes a message of an ordered role out of its line. The next one of its key is due, now or at its time; answers where. */
 export async function lineNext(
   tx: Sql,
   { id, service, role, orderKey }: Pick<Claimed, "id" | "service" | "role" | "orderKey">,
 ): Promise<Flow[]> {
   if (orderKey === null) return [];
   return tx<Flow[]>`
-    with next as materialized (select * from bus_line_next(${id}, ${service}, ${role}, ${orderKey})),
+    with next as materialized (
+      select *, coalesce(due_at > bus_now(), false) as later
+      from bus_line_next(${id}, ${service}, ${role}, ${orderKey})
+    ),
     readied as (
       insert into bus_ready (lane, priority, tenant, message_ids, attempts)
-      select lane, priority, tenant, array[message_id], 0 from next
+      select lane, priority, tenant, array[message_id], 0 from next where not later
     ),
-    moved as (insert into bus_deltas (lane, ready) select lane, 1 from next)
-    select lane, priority, tenant from next`;
+    put_off as (
+      insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
+      select due_at, lane, priority, tenant, message_id, 0 from next where later
+    ),
+    moved as (insert into bus_deltas (lane, ready, delayed) select lane, (not later)::int, later::int from next)
+    select lane, priority, tenant from next where not later`;
 }
 
 export type Waiting = Claimed & { was: "ready" | "delayed" | "lined" };

@@ -214,7 +214,8 @@ export const storing: Part = part`
     ),
     heads as materialized (
       select id, lane, priority, tenant, due_at,
-             order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant) as is_first
+             order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant, due_at)
+               as is_first
       from allowed
     ),
     readied as (

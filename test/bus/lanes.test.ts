@@ -159,6 +159,40 @@ describe("an ordered role", () => {
     await crew.ended(behind).toBe("done");
   });
 
+  test("that was not one before keeps the order of what comes from now on, and as long as somebody stands in line", async () => {
+    const ready = async () => (await world.sql`select unnest(message_ids) from bus_ready`).length;
+    const say = (n: number) => crew.ask("chat.say", n, { shardKey: "a", idempotencyKey: `k${n}` });
+    const declared = (ordered: boolean) => declareRoles(world.sql, [{ role: "chat.say", shards: 4, ordered }]);
+    await declared(false);
+    await say(1);
+    await declared(true);
+    for (const n of [2, 3, 4]) await say(n);
+    expect(await ready()).toBe(2);
+
+    await declared(false);
+    await say(5);
+
+    expect(await ready()).toBe(2);
+  });
+
+  test("keeps a message that comes later for its time, when the one before it has ended", async () => {
+    await crew.start([handler("chat.say", async () => ({ result: 1, answer }), { ordered: true })]);
+    const { open, opened } = gate();
+    await crew.start([handler("chat.wait", async () => opened.then(() => ({ result: 1, answer })), { ordered: true })]);
+    const first = await crew.ask("chat.wait", 1, { shardKey: "a" });
+    const later = await crew.ask("chat.wait", 2, { shardKey: "a", delayMs: 60_000 });
+    const behind = await crew.ask("chat.wait", 3, { shardKey: "a" });
+    open();
+    await crew.ended(first).toBe("done");
+    await crew.ended(await crew.ask("chat.say")).toBe("done");
+    expect([await crew.kinds(later), await crew.kinds(behind)]).toEqual([["gateway_accepted"], ["gateway_accepted"]]);
+
+    await world.moveClock(61);
+
+    await crew.ended(later).toBe("done");
+    await crew.ended(behind).toBe("done");
+  });
+
   test("agrees who is first when many publish at one time", async () => {
     await declareRoles(world.sql, [{ role: "chat.say", shards: 4, ordered: true }]);
     await Promise.all(
@@ -208,8 +242,35 @@ describe("what is refused", () => {
     ["NUL in a name", { payload: { "a\0b": 1 } }, "text_not_storable"],
     ["a payload over the cap", { payload: "x".repeat(262_143) }, "payload_too_large"],
     ["a key that is too long", { idempotencyKey: "k".repeat(221) }, "invalid_message"],
+    ["a delay that is no number", { delayMs: Number.NaN }, "delay_out_of_range"],
+    ["a delay of more than a year", { delayMs: 1e18 }, "delay_out_of_range"],
+    ["a delay into the past", { delayMs: -1 }, "delay_out_of_range"],
+    ["a shard key with NUL", { shardKey: "a\0b" }, "text_not_storable"],
+    ["a shard key with half of a surrogate pair", { shardKey: "a\ud800" }, "text_not_storable"],
+    ["a shard key that is too long", { shardKey: "k".repeat(513) }, "invalid_message"],
+    ["a shard key that is empty", { shardKey: "" }, "invalid_message"],
   ])("%s is refused with its own code, and nothing is written", async (_, change, code) => {
     await expect(publish(world.sql, { ...request, ...change })).rejects.toMatchObject({ code });
+    expect(await nothing()).toEqual({ n: "0" });
+  });
+
+  test("attempts and priorities out of range are refused by the tables that hold what waits", async () => {
+    const lane = world.sql`select id from bus_lanes where role = 'ask' limit 1`;
+    const [{ id } = { id: 0 }] = (await lane) as { id: number }[];
+    const ready = (priority: number, attempts: number) => world.sql`
+      insert into bus_ready (lane, priority, tenant, message_ids, attempts) values (${id}, ${priority}, 'local', '{1}', ${attempts})`;
+    const delayed = (priority: number, attempts: number) => world.sql`
+      insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
+      values (bus_now(), ${id}, ${priority}, 'local', 1, ${attempts})`;
+    for (const put of [ready, delayed]) {
+      for (const [priority, attempts] of [
+        [10, 0],
+        [-1, 0],
+        [5, -1],
+        [5, 101],
+      ] as const)
+        await expect(put(priority, attempts)).rejects.toMatchObject({ code: "23514" });
+    }
     expect(await nothing()).toEqual({ n: "0" });
   });
 
