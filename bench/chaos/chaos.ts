@@ -146,7 +146,14 @@ async function countFenced(logs: string): Promise<number> {
 }
 
 function countOf(broken: Broken[]): Record<PromiseName, number> {
-  const counts: Record<PromiseName, number> = { lost: 0, doubled: 0, illegal: 0, over_policy: 0, open: 0 };
+  const counts: Record<PromiseName, number> = {
+    lost: 0,
+    doubled: 0,
+    illegal: 0,
+    overlapping: 0,
+    over_policy: 0,
+    open: 0,
+  };
   for (const { promise } of broken) counts[promise] += 1;
   return counts;
 }

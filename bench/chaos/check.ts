@@ -10,10 +10,11 @@ import type { Asked } from "./load.ts";
  * lost         an answered request is there; a message has an end, or waits, or is held
  * doubled      one request is one trace, one message is done once and has one end; what follows from it follows once
  * illegal      the events of a message are in a legal order, and say what the tables say
+ * overlapping  of an ordered role, one message of a key at a time: the next begins when the one before it has ended
  * over_policy  no message is tried more often than its rule allows
  * open         after draining, nothing waits, nothing is held, and no trace is open
  */
-export type PromiseName = "lost" | "doubled" | "illegal" | "over_policy" | "open";
+export type PromiseName = "lost" | "doubled" | "illegal" | "overlapping" | "over_policy" | "open";
 
 /** A broken promise, and by which message (its id) or request (its key). */
 export type Broken = { promise: PromiseName; message: string; why: string };
@@ -43,7 +44,7 @@ const pageSize = 2000;
  */
 export async function check(sql: Database, { asked, policy }: { asked: Asked[]; policy: RetryPolicy }) {
   const findings: Findings = { messages: 0, done: 0, dead: 0, retried: 0, broken: [] };
-  findings.broken.push(...(await requestsBroken(sql, asked)), ...(await tracesOpen(sql)));
+  findings.broken.push(...(await requestsBroken(sql, asked)), ...(await tracesOpen(sql)), ...(await overlapping(sql)));
   for (let after = "0"; ; ) {
     const rows = await page(sql, after);
     for (const row of rows) {
@@ -86,6 +87,30 @@ async function tracesOpen(sql: Database): Promise<Broken[]> {
     where status = 'open'
     order by opened_at`;
   return open.map(({ key, traceId }) => ({ promise: "open", message: key, why: `its trace ${traceId} is open` }));
+}
+
+/** Messages of an ordered role that began before the one of their key that had begun before them was over. */
+async function overlapping(sql: Database): Promise<Broken[]> {
+  const rows = await sql<{ id: string; role: string; before: string }[]>`
+    select id, role, before
+    from (
+      select m.id, m.service || '.' || m.role as role, begun, lag(m.id) over key as before, lag(over) over key as over_before
+      from bus_messages m
+      cross join lateral (
+        select min(e.id) filter (where kind like '%\\_acked') as begun, max(e.id) as over
+        from bus_events e
+        where e.trace_id = m.trace_id and e.message_id = m.id
+      ) each
+      where m.order_key is not null and begun is not null
+      window key as (partition by m.service, m.role, m.order_key order by begun)
+    ) pair
+    where over_before > begun
+    order by id`;
+  return rows.map(({ id, role, before }) => ({
+    promise: "overlapping",
+    message: id,
+    why: `${role} began before ${before} of its key had ended`,
+  }));
 }
 
 /** The next messages by id: where the tables say they are, what they sent, and their events in order. */

@@ -17,8 +17,9 @@ export type Sent = { sent: number };
 const Sent = z.object({ sent: z.number().int().nonnegative() });
 
 /**
- * The roles of a run: a chain (first → second → third), a fan (fan → three leaves), one that fails at random, one that
- * is slow enough to be overtaken by its lease, and one that ends its process.
+ * The roles of a run: a chain (first → second → third), a fan (fan → three leaves), a join (all → three parts → sum), an
+ * ordered one (line), one that fails at random, one that is slow enough to be overtaken by its lease, and one that ends its
+ * process.
  * What looks like chance is drawn from the message and its attempt, so it does not depend on who runs it.
  */
 export const roles: AnyHandler[] = [
@@ -33,6 +34,27 @@ export const roles: AnyHandler[] = [
     await pause(between(rollOf(message), 0, 50));
     return ended;
   }),
+  role("chaos.all", async ({ idempotencyKey }) => ({
+    result: { sent: 4 },
+    next: ["a", "b", "c"].map((part) => ({ to: "chaos.part", payload: {}, key: `${idempotencyKey}.${part}` })),
+    join: { to: "chaos.sum", payload: {} },
+  })),
+  role("chaos.part", async (message) => {
+    const roll = rollOf(message);
+    await pause(between(roll, 0, 50));
+    if (roll() < 0.3) throw new Failure("agent_failed", "the dice said no");
+    return { result: { sent: 0 } };
+  }),
+  role("chaos.sum", async () => ended),
+  {
+    ...role("chaos.line", async (message) => {
+      const roll = rollOf(message);
+      await pause(between(roll, 0, 30));
+      if (roll() < 0.2) throw new Failure("agent_failed", "the dice said no");
+      return ended;
+    }),
+    ordered: true,
+  },
   role("chaos.flaky", async (message) => {
     const roll = rollOf(message);
     await pause(between(roll, 0, 100));
@@ -51,9 +73,11 @@ export const roles: AnyHandler[] = [
 
 /** Where a request of the run may go, by its number; poison comes with the harm. */
 export function entranceOf(roll: number): string {
-  if (roll < 0.4) return "chaos.first";
-  if (roll < 0.55) return "chaos.fan";
-  return roll < 0.75 ? "chaos.flaky" : "chaos.slow";
+  if (roll < 0.3) return "chaos.first";
+  if (roll < 0.42) return "chaos.fan";
+  if (roll < 0.54) return "chaos.all";
+  if (roll < 0.62) return "chaos.line";
+  return roll < 0.8 ? "chaos.flaky" : "chaos.slow";
 }
 
 const ended: Outcome<Sent> = {

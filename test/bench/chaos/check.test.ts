@@ -6,6 +6,7 @@ import { publish } from "../../../src/bus/publish.ts";
 import { settleDone, settleFailed } from "../../../src/bus/settle.ts";
 import { Failure } from "../../../src/contracts/failure.ts";
 import type { RetryPolicy } from "../../../src/contracts/policy.ts";
+import { declareRoles } from "../../../src/store/lanes.ts";
 import { claim, declare } from "../../support/bus.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
@@ -170,6 +171,26 @@ describe("the checker", () => {
 
     expect(findings.broken).toEqual([
       { promise: "over_policy", message: id, why: "chaos.flaky was tried 2 times of 1" },
+    ]);
+  });
+
+  test("finds two messages of a key of an ordered role that were under way at one time", async () => {
+    await declareRoles(world.sql, [{ role: "chaos.line", shards: 4, ordered: true }]);
+    for (let n = 0; n < 3; n += 1) await ask("chaos.line");
+    for (let n = 0; n < 3; n += 1) {
+      const [message] = await claim(world.sql, { roles: ["chaos.line"], worker: "w", limit: 9, leaseMs: 60_000 });
+      if (!message) throw new Error("nothing was taken");
+      const outcome = { result: { sent: 0 }, answer };
+      await settleDone(world.settling, message, { outcome, staged: [], records: [] });
+    }
+    expect(await broken()).toEqual([]);
+    const [first, second] = await world.sql<{ id: string }[]>`
+      select message_id as id from bus_attempts order by event_id`;
+
+    await world.sql`update bus_attempts set event_id = nextval('bus_ids') where message_id = ${first?.id}`;
+
+    expect(await broken()).toEqual([
+      `overlapping ${second?.id}: chaos.line began before ${first?.id} of its key had ended`,
     ]);
   });
 
