@@ -3,7 +3,7 @@ import { setCircuitByHand } from "../../src/bus/circuits.ts";
 import { Failure } from "../../src/contracts/failure.ts";
 import type { CircuitPolicy } from "../../src/contracts/policy.ts";
 import { openCircuits } from "../../src/store/circuits.ts";
-import { answer, handler, openCrew } from "../support/crew.ts";
+import { answer, gate, handler, openCrew } from "../support/crew.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const circuits = (): CircuitPolicy => ({
@@ -40,6 +40,17 @@ describe("circuits", () => {
     for (let n = 0; n < 3; n += 1) await crew.ended(await askLane()).toBe("failed");
     await expect.poll(states, { timeout: 5000 }).toEqual([`${lane} open`]);
   }
+  /** Every worker has heard from the database twice: what it knows of circuits is not older than this. */
+  async function everybodyLooked(): Promise<void> {
+    const beats = async () => {
+      const rows = await world.sql<{ at: Date }[]>`select heartbeat_at as at from bus_workers order by id`;
+      return rows.map(({ at }) => Number(at));
+    };
+    const before = await beats();
+    await expect
+      .poll(async () => (await beats()).every((at, n) => at >= (before[n] ?? 0) + 1500), { timeout: 10_000 })
+      .toBe(true);
+  }
   const told = async () => {
     const rows = await world.sql<{ kind: string }[]>`select kind from bus_facts where kind like 'circuit%' order by id`;
     return rows.map(({ kind }) => kind);
@@ -68,6 +79,32 @@ describe("circuits", () => {
 
     for (const traceId of waiting) await crew.ended(traceId).toBe("done");
     expect(await told()).toEqual(["circuit_opened", "circuit_half_open", "circuit_closed"]);
+  });
+
+  test("two workers together begin no more probes than the rule says", async () => {
+    const { open, opened } = gate();
+    const begun: string[] = [];
+    const probed = handler("executor.execute", async ({ idempotencyKey, shard }) => {
+      if (!well) throw new Failure(code, "no");
+      if (shard === 2) begun.push(idempotencyKey);
+      if (shard === 2) await opened;
+      return { result: 1, answer };
+    });
+    for (let n = 0; n < 2; n += 1) await crew.start([probed], { circuits, policy: once });
+    await breakIt();
+    await everybodyLooked();
+    well = true;
+    const waiting = await Promise.all(Array.from({ length: 8 }, askLane));
+
+    await world.moveClock(31);
+    await expect.poll(() => begun.length, { timeout: 8000 }).toBe(2);
+    await everybodyLooked();
+    await crew.ended(await crew.ask("executor.execute", {}, { shard: 1 })).toBe("done");
+
+    expect(begun).toHaveLength(2);
+    expect(await states()).toEqual([`${lane} half_open`]);
+    open();
+    for (const traceId of waiting) await crew.ended(traceId).toBe("done");
   });
 
   test("a probe that fails opens it again", async () => {
