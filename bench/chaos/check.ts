@@ -31,7 +31,7 @@ type Row = {
   ended: Standing | null;
   endAttempts: number | null;
   sent: number | null; // how many messages its result says it sent
-  sentThere: number; // how many there are
+  sentThere: number; // how many there are, those of open joins included
   steps: Step[];
 };
 
@@ -118,7 +118,8 @@ function page(sql: Database, after: string) {
   return sql<Row[]>`
     select m.id, m.service, m.role, m.shard, q.message_id is not null as queued, l.message_id is not null as claimed,
            e.status as ended, e.attempts as "endAttempts", (e.result ->> 'sent')::int as sent,
-           (select count(*) from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id)::int as "sentThere",
+           ((select count(*) from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id)
+            + (select count(*) from bus_joins j where j.parent_id = m.id))::int as "sentThere",
            coalesce(events.steps, '[]') as steps
     from bus_messages m
     left join bus_queue q on q.message_id = m.id

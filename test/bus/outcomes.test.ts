@@ -8,12 +8,17 @@ import { openWaits, waitOf } from "../../src/store/waits.ts";
 import { answer, gate, handler, openCrew } from "../support/crew.ts";
 import { openWorld, type World } from "../support/world.ts";
 
-describe("outcomes", () => {
+const soon = { timeout: 10_000 };
+
+describe.each([
+  ["of workers that hear wake-ups", false],
+  ["without any wake-up, by looking alone", true],
+])("outcomes %s", (_name, deaf) => {
   let world: World;
   let crew: ReturnType<typeof openCrew>;
   beforeEach(async () => {
     world = await openWorld();
-    crew = openCrew(world);
+    crew = openCrew(world, { deaf });
   });
   afterEach(async () => {
     await crew.stop();
@@ -117,7 +122,9 @@ describe("outcomes", () => {
       }));
     const goes = handler("chat.go", async ({ payload }) => ({ result: payload, answer }));
     async function theOne(): Promise<string> {
-      await expect.poll(() => openWaits(world.sql, { kind: "approval", tenant: "local", limit: 9 })).toHaveLength(1);
+      await expect
+        .poll(() => openWaits(world.sql, { kind: "approval", tenant: "local", limit: 9 }), soon)
+        .toHaveLength(1);
       return (await openWaits(world.sql, { kind: "approval", tenant: "local", limit: 9 }))[0]?.id ?? "";
     }
 
@@ -231,13 +238,13 @@ describe("outcomes", () => {
         handler("rag.index", async () => ({ result: 1, answer })),
       ]);
       const traceId = await crew.ask("chat.ask");
-      await expect.poll(() => crew.kinds(traceId)).toContain("rag_acked");
+      await expect.poll(() => crew.kinds(traceId), soon).toContain("rag_acked");
 
       expect(await cancelTrace(world.sql, { traceId, tenant: "local", by: "me" })).toBe(true);
       expect(await cancelTrace(world.sql, { traceId, tenant: "local", by: "me" })).toBe(false);
 
       await expect
-        .poll(async () => (await envelopesOf(world.sql, traceId)).map(({ status }) => status))
+        .poll(async () => (await envelopesOf(world.sql, traceId)).map(({ status }) => status), soon)
         .toEqual(["done", "cancelled", "cancelled"]);
       expect(reason).toMatchObject({ code: "cancelled" });
       expect((await traceOf(world.sql, traceId, null))?.failure).toMatchObject({ code: "cancelled" });
@@ -254,12 +261,12 @@ describe("outcomes", () => {
         handler("rag.query", async () => ({ result: 1, answer })),
       ]);
       const traceId = await crew.ask("chat.ask");
-      await expect.poll(() => crew.kinds(traceId)).toContain("gateway_acked");
+      await expect.poll(() => crew.kinds(traceId), soon).toContain("gateway_acked");
 
       await cancelTrace(world.sql, { traceId, tenant: null, by: "me" });
       open();
 
-      await expect.poll(() => world.sql`select from bus_held`).toHaveLength(0);
+      await expect.poll(() => world.sql`select from bus_held`, soon).toHaveLength(0);
       expect(await envelopesOf(world.sql, traceId)).toHaveLength(1);
     });
 
@@ -300,7 +307,7 @@ describe("outcomes", () => {
       const traceId = await crew.ask("chat.ask", {}, { ttlMs: 300 });
 
       await crew.ended(traceId).toBe("failed");
-      await expect.poll(() => crew.kinds(traceId)).toContain("rag_expired");
+      await expect.poll(() => crew.kinds(traceId), soon).toContain("rag_expired");
     });
   });
 
@@ -317,7 +324,7 @@ describe("outcomes", () => {
 
     const traceId = await crew.ask("chat.ask");
 
-    await expect.poll(() => crew.kinds(traceId)).toContain("gateway_retry");
+    await expect.poll(() => crew.kinds(traceId), soon).toContain("gateway_retry");
     expect(await envelopesOf(world.sql, traceId)).toHaveLength(1);
   });
 });

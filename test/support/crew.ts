@@ -20,19 +20,23 @@ export function handler(
   return { role, accepts: z.unknown(), answers: z.unknown(), handle, ...rest };
 }
 
-/** Workers of a world, and a client that asks them. */
-export function openCrew(world: World) {
+/** Workers of a world, and a client that asks them. Deaf ones hear no wake-ups: they look. */
+export function openCrew(world: World, { deaf = false } = {}) {
   let workers: Worker[] = [];
+  const unheard = new Proxy(world.sql, {
+    get: (sql, key) => (key === "listen" ? async () => ({ unlisten: async () => {} }) : Reflect.get(sql, key)),
+  });
   return {
     async start(handlers: AnyHandler[], rest: Partial<WorkerOptions> = {}): Promise<Worker> {
       const { now, models, sandbox } = world.tools;
       const worker = await startWorker({
         ...world.settling,
+        sql: deaf ? unheard : world.sql,
         name: `worker-${workers.length}`,
         handlers,
         concurrency: 4,
         leaseMs: 60_000,
-        pollMs: 1000,
+        pollMs: deaf ? 50 : 1000,
         attemptMs: 60_000,
         log: world.log,
         tools: { now, models, sandbox },
