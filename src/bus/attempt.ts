@@ -5,6 +5,7 @@ import { asFailure, Failure } from "../contracts/failure.ts";
 import type { Log } from "../contracts/log.ts";
 import { dropStaged } from "../store/artifacts.ts";
 import type { Taken } from "../store/claims.ts";
+import { mayPass } from "../store/database.ts";
 import type { Done } from "../store/step.ts";
 import type { AnyHandler, Outcome, Tools } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
@@ -176,13 +177,13 @@ function checkResult(handler: AnyHandler, outcome: Outcome<unknown>): void {
   outcome.result = result.data;
 }
 
-/** Settles again while the database is away: what was done is not to be done twice because nobody wrote it down. */
+/** Settles again while the database is away or others are in the way: what was done is not to be done twice because nobody wrote it down. */
 async function persist<T>(settle: () => Promise<T>, tries = 6): Promise<T> {
   for (let n = 1; ; n += 1) {
     try {
       return await settle();
     } catch (error) {
-      if (n === tries || asFailure(error).code !== "database_unavailable") throw error;
+      if (n === tries || !mayPass(error)) throw error;
       await pause(100 * 2 ** n);
     }
   }

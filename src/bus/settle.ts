@@ -197,7 +197,7 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
   const roles = settling.handlers.map(({ role }) => role);
   const news: Wake = { roles: [], traces: [], flows: [] };
   const lost = await settling.sql.begin(async (tx) => {
-    const messages = await lapsed(tx, roles, limit);
+    const messages = (await lapsed(tx, roles, limit)).sort(byWhatTheyLock);
     const failure = new Failure("worker_lost", "the lease ran out: the worker died or lost its connection");
     const off = new Set(await cancelledOf(tx, [...new Set(messages.map(({ rootId }) => rootId))]));
     const verdicts = messages.map((message) => {
@@ -226,6 +226,14 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
   });
   if (lost > 0) await wake(settling.sql, news);
   return lost;
+}
+
+/** Two who settle at one time lock lines and joins in one order, and do not wait for each other. */
+function byWhatTheyLock(a: Claimed, b: Claimed): number {
+  const place = ({ service, role, orderKey, joinId }: Claimed) =>
+    `${service}.${role} ${orderKey ?? ""} ${joinId ?? ""}`;
+  const [one, other] = [place(a), place(b)];
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** Ends that leave no dead letter: somebody or time has said that it shall not be. */

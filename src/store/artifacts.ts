@@ -7,7 +7,12 @@ import type { Message } from "../contracts/message.ts";
 import { jsonText, type Sql } from "./database.ts";
 
 /** A file that was written but is not yet visible: it takes its place when its attempt settles. */
-export type Staged = { meta: ArtifactMeta; draft: string; held: boolean }; // held: a person must let it go first
+export type Staged = {
+  meta: ArtifactMeta;
+  draft: string;
+  held: boolean; // a person must let it go first
+  placed: boolean; // it is where it belongs already: a settlement that was taken back has moved it
+};
 
 /** Where drafts wait, below ARTIFACTS_BASE: the same disk, so that taking its place is one rename. */
 const draftsFolder = ".drafts";
@@ -57,17 +62,20 @@ export async function stage(
   await mkdir(dirname(draft), { recursive: true });
   await writeFile(draft, bytes);
   const held = kind === "codegen" && message.assignment?.approval?.patch === true;
-  return { meta, draft, held };
+  return { meta, draft, held, placed: false };
 }
 
 /** Puts staged files in their places and in the index, inside the settling transaction: the lease is still ours. */
 export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promise<void> {
-  for (const { meta, draft } of staged) {
+  for (const one of staged) {
+    if (one.placed) continue;
+    const { meta, draft } = one;
     const target = inside(base, meta.path);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(`${draft}.meta`, `${JSON.stringify(meta, null, 2)}\n`);
     await rename(draft, target);
     await rename(`${draft}.meta`, `${target}.meta.json`);
+    one.placed = true;
   }
   if (staged.length === 0) return;
   await tx`

@@ -162,6 +162,13 @@ function told(error: unknown): never {
 /** SQLSTATE: connection exceptions, shutting down or starting up, too many connections. */
 const noServer = /^(08...|57P0[1-4]|53300)$/;
 
+/** Whether the same transaction may well succeed a moment later: the connection broke, or two waited for each other. */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof Failure) return error.code === "database_unavailable";
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : null;
+  return code === "40P01" || code === "40001";
+}
+
 /**
  * A value as text for `::jsonb`. Postgres keeps neither NUL nor half a surrogate pair, and logs of strangers hold both:
  * they become U+FFFD instead of failing the statement.
