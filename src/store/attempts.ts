@@ -99,7 +99,7 @@ export async function takeOut(tx: Sql, ids: string[]): Promise<Waiting[]> {
     with wanted as materialized (
       select m.* from bus_messages m
       where m.id = any (${ids}::bigint[])
-        and not exists (select from bus_ends e where e.message_id = m.id)
+        and (select count(*) from bus_ends e where e.message_id = m.id) = 0
     ),
     out as (
       delete from bus_ready b

@@ -17,7 +17,7 @@ export async function unendedOf(tx: Sql, rootId: string, traceId: string): Promi
   const rows = await tx<{ id: string }[]>`
     select m.id from bus_messages m
     where m.trace_id = ${traceId} and m.root_id = ${rootId}
-      and not exists (select from bus_ends e where e.message_id = m.id)`;
+      and (select count(*) from bus_ends e where e.message_id = m.id) = 0`; // each by its id, however long the history is
   return rows.map(({ id }) => id);
 }
 

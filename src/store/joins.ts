@@ -44,17 +44,28 @@ export async function dropJoins(tx: Sql, { rootId, traceId }: { rootId: string; 
 
 const expired = recordOf(new Failure("expired", "nobody answered in time"));
 
-/** How the branches of a join ended: of each, the last message; one that waited for somebody in vain has expired. */
+/**
+ * How the branches of a join ended: of each, the last message; one that waited for somebody in vain has expired. Branches
+ * are few, and each is looked up by its id, however long the history is.
+ */
 export async function branchesOf(tx: Sql, joinId: string): Promise<Branch[]> {
   return tx<Branch[]>`
     select m.service || '.' || m.role as "to", m.idempotency_key as key,
-           case when vain.id is null then e.status else 'expired' end as status,
-           case when vain.id is null then e.result end as result,
-           case when vain.id is null then e.failure else ${jsonText(expired)}::text::jsonb end as failure
+           case when vain.is then 'expired' else e.status end as status,
+           case when not vain.is then e.result end as result,
+           case when vain.is then ${jsonText(expired)}::text::jsonb else e.failure end as failure
     from bus_messages m
-    join bus_ends e on e.message_id = m.id
-    left join bus_waits vain on vain.message_id = m.id and vain.answered_by = 'expiry' and vain.answer is null
+    cross join lateral (
+      select a.status, a.result::jsonb as result, a.failure
+      from bus_attempts a where a.message_id = m.id and a.status <> 'retry'
+      union all
+      select 'done', p.result::jsonb, null from bus_packed p where p.message_id = m.id
+    ) e
+    cross join lateral (
+      select count(*) > 0 as is from bus_waits w
+      where w.message_id = m.id and w.answered_by = 'expiry' and w.answer is null
+    ) vain
     where m.join_id = ${joinId}
-      and not exists (select from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id)
+      and (select count(*) from bus_messages c where c.trace_id = m.trace_id and c.parent_id = m.id) = 0
     order by m.id`;
 }
