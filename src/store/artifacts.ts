@@ -59,31 +59,36 @@ export async function stage(
     class: boxClass,
   };
   const draft = join(base, draftsFolder, `${token}-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`);
-  await mkdir(dirname(draft), { recursive: true });
-  await writeFile(draft, bytes);
+  await writeFile(draft, bytes).catch(async (error) => {
+    if (error.code !== "ENOENT") throw error;
+    await mkdir(dirname(draft), { recursive: true }); // the first of all: to ask each time costs more than to write
+    await writeFile(draft, bytes);
+  });
   const held = kind === "codegen" && message.assignment?.approval?.patch === true;
   return { meta, draft, held, placed: false };
 }
 
 /** Puts staged files in their places and in the index, inside the settling transaction: the lease is still ours. */
 export async function keepStaged(tx: Sql, base: string, staged: Staged[]): Promise<void> {
-  for (const one of staged) {
-    if (one.placed) continue;
-    const { meta, draft } = one;
-    const target = inside(base, meta.path);
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(`${draft}.meta`, `${JSON.stringify(meta, null, 2)}\n`);
-    await rename(draft, target);
-    await rename(`${draft}.meta`, `${target}.meta.json`);
-    one.placed = true;
-  }
   if (staged.length === 0) return;
+  const last = new Map(staged.map((one) => [inside(base, one.meta.path), one])); // of one that was kept twice
+  for (const folder of new Set([...last.keys()].map(dirname))) await mkdir(folder, { recursive: true });
+  await Promise.all(
+    [...last].map(async ([target, one]) => {
+      if (one.placed) return;
+      const { meta, draft } = one;
+      await writeFile(`${draft}.meta`, `${JSON.stringify(meta, null, 2)}\n`);
+      await rename(draft, target);
+      await rename(`${draft}.meta`, `${target}.meta.json`);
+      one.placed = true;
+    }),
+  );
   await tx`
     insert into artifacts (path, trace_id, tenant, kind, schema, intent, message_id, idempotency_key, agent_id,
                            agent_version, canary, attempts, sha256, bytes, content_type, created_at, held, sandbox_class)
     select path, trace_id, tenant, split_part(path, '/', 2), schema, intent, message_id, idempotency_key, agent_id,
            agent_version, canary, attempts, sha256, bytes, content_type, created_at, held, class
-    from jsonb_to_recordset(${jsonText(staged.map(({ meta, held }) => ({ ...meta, held })))}::text::jsonb) as kept(
+    from jsonb_to_recordset(${jsonText([...last.values()].map(({ meta, held }) => ({ ...meta, held })))}::text::jsonb) as kept(
       path text, trace_id uuid, tenant text, schema text, intent text, message_id bigint, idempotency_key text,
       agent_id text, agent_version text, canary boolean, attempts smallint, sha256 text, bytes bigint, content_type text,
       created_at timestamptz, held boolean, class text)

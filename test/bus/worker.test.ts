@@ -124,6 +124,21 @@ describe("a worker", () => {
     expect(await world.sql`select path from artifacts`).toEqual([{ path }]);
   });
 
+  test("of a file that an attempt keeps twice, the last one stays", async () => {
+    await start([
+      handler("chat.ask", async (_, { keep }) => {
+        await keep(textArtifact("rag", "said.txt", "first"));
+        await keep(textArtifact("rag", "said.txt", "second"));
+        return { result: 1, answer };
+      }),
+    ]);
+    const traceId = await ask("chat.ask");
+
+    await ended(traceId).toBe("done");
+    expect(await readFile(join(world.dir, `${traceId}/rag/said.txt`), "utf8")).toBe("second");
+    expect(await world.sql`select bytes::int from artifacts`).toEqual([{ bytes: 6 }]);
+  });
+
   test("refuses a payload that does not fit, without calling the handler", async () => {
     let called = false;
     const strict: Handler<{ n: number }, unknown> = {

@@ -55,7 +55,8 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     refuseMissingRunner(result);
     const round = written?.metrics.round ?? 1;
     const reported = reportOf(result, plan, { round, sandboxMs, install: installed.report });
-    for (const file of filesOf(reported, result, written !== null)) await tools.keep({ ...file, class: result.class });
+    const kept = filesOf(reported, result, written !== null).map((file) => ({ ...file, class: result.class }));
+    await Promise.all(kept.map(tools.keep));
     if (installed.failure && reported.report.verdict === "fail" && lacksPackage(result)) throw installed.failure;
     if (!written || !edited) return answerWith(reported, null);
     const outcome = judge(message, reported, { work, written });

@@ -56,7 +56,7 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const change = changeOf(said);
     const { before, after } = await editTree(tree, change.edits);
     const patch = patchOf(before, after);
-    for (const file of filesOf({ change, patch, metrics })) await tools.keep(file);
+    await Promise.all(filesOf({ change, patch, metrics }).map(tools.keep));
     refuseOverspent(message.assignment, {
       tokens: metrics.tokens_total,
       costUsd: metrics.cost_total_usd ?? null,
