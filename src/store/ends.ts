@@ -65,7 +65,7 @@ export async function endedDecisions(tx: Sql, limit: number): Promise<Ended[]> {
              sum(case when jsonb_typeof(e.result -> 'cost_usd') = 'number'
                    then (e.result ->> 'cost_usd')::float8 end) as cost_usd
       from bus_messages m
-      join bus_ends e on e.message_id = m.id
+      cross join lateral (select result from bus_ends where message_id = m.id offset 0) e -- offset: never all ends at once
       where m.trace_id = d.trace_id and m.assignment ->> 'agent_id' = d.agent_id and m.assignment ->> 'agent_version' = d.agent_version
     ) spent
     cross join lateral (
