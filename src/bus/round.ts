@@ -305,8 +305,10 @@ export function openRounds(
     for (const { next } of done) for (const { service, role } of next) roles.add(`${service}.${role}`);
     if (roles.size === 0 && done.length > tracesTold) return; // nobody follows hundreds of traces at a time
     if (done.length === 0) return;
-    const traces = [...new Set(done.slice(0, tracesTold).map(({ message }) => message.traceId))];
-    void wake(sql, { roles: [...roles], traces, flows: [] });
+    const told = done.slice(0, tracesTold);
+    const traces = [...new Set(told.map(({ message }) => message.traceId))];
+    const ended = told.filter(({ answer }) => answer !== null).map(({ message }) => message.traceId);
+    void wake(sql, { roles: [...roles], traces, flows: [], ended });
   }
 
   return {

@@ -100,7 +100,7 @@ async function settleOnce(
   const done = await doneOf(sql, message, { outcome, records });
   const joined = outcome.join ? await follow(sql, message, outcome.join) : null;
   const waits = outcome.wait ? await waitOf(sql, message, outcome.wait) : null;
-  const news = newsOf(message);
+  const news: Wake = { ...newsOf(message), ended: outcome.answer ? [message.traceId] : [] };
   await aside?.made;
   await sql.begin(async (tx) => {
     await mustHold(tx, message, staged);

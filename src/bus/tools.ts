@@ -85,7 +85,7 @@ export class AttemptTools implements Tools {
     return async (text, data = {}) => {
       this.#attempt.check(); // an attempt that has ended has no progress
       await tell(shop.sql, message, { what: "status", worker: shop.name, details: { text, ...data } });
-      await wake(shop.sql, { roles: [], traces: [message.traceId], flows: [] });
+      await wake(shop.sql, { roles: [], traces: [message.traceId], flows: [], ended: [] });
     };
   }
 

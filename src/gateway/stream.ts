@@ -9,6 +9,7 @@ import { type Trace, traceOf } from "../store/traces.ts";
 import { listen } from "../store/wake.ts";
 
 const pollMs = 1000; // how long a lost wake-up can cost
+const breathMs = 40; // news that come in so short a time are read at once; the end is never kept waiting
 const page = 200; // events in memory at one time, per stream
 const streamsMax = 256;
 
@@ -38,7 +39,9 @@ export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed 
       listeningToSaid = null; // who follows hears the answer all the same
     });
     listening ??= listen(sql, (hint) => {
-      for (const traceId of hint ? hint.traces : bells.keys()) for (const bell of bells.get(traceId) ?? []) bell.ring();
+      const ended = new Set(hint?.ended ?? bells.keys());
+      for (const traceId of hint ? hint.traces : bells.keys())
+        for (const bell of bells.get(traceId) ?? []) bell.ring(ended.has(traceId));
     });
     listening.catch((error) => {
       log.warn({ reason: error.message }, "no wake-ups: streams poll");
@@ -82,12 +85,14 @@ async function* frames(
   yield `retry: ${pollMs}\n\n`;
   let last = after;
   let spokeAt = performance.now();
+  let doubtful = true; // whether the trace may have ended
   try {
     while (!bell.over) {
-      bell.muffle();
-      const trace = await traceOf(sql, traceId, tenant); // before its events: an ended trace has them all
-      if (!trace) return;
-      for (let events = await read(last); events.length > 0; events = await read(last)) {
+      doubtful = bell.muffle() || doubtful;
+      const trace = doubtful ? await traceOf(sql, traceId, tenant) : null; // before its events: an ended trace has them all
+      if (doubtful && !trace) return;
+      const whole = trace !== null && trace.status !== "open";
+      for (let events = await read(last, whole); events.length > 0; events = await read(last, whole)) {
         for (const [n, event] of events.entries()) {
           // Events of one id belong together: a reader who comes back with it has seen them all.
           yield frame(event.kind, event, events[n + 1]?.id === event.id ? null : event.id);
@@ -97,11 +102,12 @@ async function* frames(
         if (events.length < page) break;
       }
       for (const words of bell.said()) yield frame("token", words, null);
-      if (trace.status !== "open") {
+      if (trace && whole) {
         yield lastFrame(trace);
         return;
       }
-      await bell.rung(Math.min(pollMs, heartbeatMs));
+      doubtful = !(await bell.rung(Math.min(pollMs, heartbeatMs)));
+      if (!doubtful) await bell.calm(breathMs);
       if (performance.now() - spokeAt < heartbeatMs) continue;
       yield ": still here\n\n";
       spokeAt = performance.now();
@@ -111,8 +117,8 @@ async function* frames(
     log.warn({ trace_id: traceId, reason: error instanceof Error ? error.message : error }, "a stream broke off");
   }
 
-  function read(from: string): Promise<BusEvent[]> {
-    return eventsInOrder(sql, traceId, { after: from, limit: page });
+  function read(from: string, whole: boolean): Promise<BusEvent[]> {
+    return eventsInOrder(sql, traceId, { after: from, limit: page, whole });
   }
 }
 
@@ -133,23 +139,37 @@ const wordsMost = 500; // pieces for a reader that is slow; older ones are lost
 /** Rings once for all that happened since it was muffled, so no news falls between reading and waiting. */
 type Bell = {
   readonly over: boolean; // the reader has gone, or the gateway closes
-  ring(): void;
+  ring(ended: boolean): void; // ended: the trace may be over
   say(words: Words): void;
   said(): Words[]; // since the last time
   end(): void;
-  muffle(): void;
-  rung(withinMs: number): Promise<void>;
+  muffle(): boolean; // whether the trace may be over
+  rung(withinMs: number): Promise<boolean>; // false: it was not
+  calm(ms: number): Promise<void>; // a moment, unless the trace may be over
 };
 
 function newBell(): Bell {
   let news = false;
   let over = false;
+  let ended = false;
   let wakeUp = () => {};
   let words: Words[] = [];
-  const ring = () => {
+  const ring = (last: boolean) => {
     news = true;
+    ended ||= last;
     wakeUp();
   };
+  /** Waits until `isSo`, which a ring may change. */
+  const until = (isSo: () => boolean, withinMs: number) =>
+    new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(isSo()), withinMs);
+      wakeUp = () => {
+        if (!isSo()) return;
+        clearTimeout(timer);
+        resolve(true);
+      };
+      wakeUp();
+    });
   return {
     get over() {
       return over;
@@ -157,25 +177,23 @@ function newBell(): Bell {
     ring,
     say(piece) {
       words = [...words.slice(1 - wordsMost), piece];
-      ring();
+      ring(false);
     },
     said: () => words.splice(0),
     end() {
       over = true;
-      ring();
+      ring(false);
     },
     muffle() {
+      const was = ended;
       news = false;
+      ended = false;
+      return was;
     },
-    rung: (withinMs) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, withinMs);
-        wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        if (news || over) wakeUp();
-      }),
+    rung: (withinMs) => until(() => news || over, withinMs),
+    async calm(ms) {
+      await until(() => ended || over, ms);
+    },
   };
 }
 

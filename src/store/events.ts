@@ -82,21 +82,25 @@ export async function eventsOf(sql: Sql, traceId: string, after = "0"): Promise<
  * appear. Ids are drawn before the commit, so an event may become visible after one with a larger id: whoever goes on
  * from the last id he saw would miss it. So we look which id is the newest, wait for those who are writing events at
  * that moment (each holds the table's lock since before it drew its id), and only then read.
- * A writer that hangs for longer than 5 s is not waited for.
+ * A writer that hangs for longer than 5 s is not waited for. `whole`: the trace is over, nobody writes there any more.
  */
 export async function eventsInOrder(
   sql: Sql,
   traceId: string,
-  { after, limit }: { after: string; limit: number },
+  { after, limit, whole = false }: { after: string; limit: number; whole?: boolean },
 ): Promise<BusEvent[]> {
   const [newest] = await sql<{ id: string | null }[]>`
     select max(id) as id
     from bus_events
     where trace_id = ${traceId} and id > ${after}`;
   if (!newest?.id) return [];
-  let writers = await writersOf(sql);
-  for (let turn = 0; writers.length > 0 && turn < 250; turn += 1) {
-    await pause(20);
+  let writers = whole ? [] : await writersOf(sql);
+  for (
+    let [turn, waitMs] = [0, 2];
+    writers.length > 0 && turn < 250;
+    [turn, waitMs] = [turn + 1, Math.min(20, waitMs * 2)]
+  ) {
+    await pause(waitMs);
     const still = new Set(await writersOf(sql));
     writers = writers.filter((writer) => still.has(writer));
   }

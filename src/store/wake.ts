@@ -5,7 +5,13 @@ import type { Flow } from "./messages.ts";
  * What changed: roles with new work, traces with news, where exactly the new work waits (as far as it is known), and
  * traces that were called off. A hint to look, never the message itself.
  */
-export type Wake = { roles: string[]; traces: string[]; flows: Flow[]; cancelled?: string[] };
+export type Wake = {
+  roles: string[];
+  traces: string[];
+  flows: Flow[];
+  cancelled?: string[];
+  ended?: string[]; // of `traces`, those that are over; left out: any of them may be
+};
 
 /**
  * Tells every listener. Called after the commit, so it never fails: a wake-up that is lost costs latency only, because
@@ -32,9 +38,9 @@ export async function listen(sql: Database, heard: (hint: Wake | null) => void):
 
 function parse(text: string): Wake | null {
   try {
-    const { roles, traces, flows = [], cancelled = [] } = JSON.parse(text);
-    const lists = [roles, traces, flows, cancelled];
-    return lists.every((list) => Array.isArray(list)) ? { roles, traces, flows, cancelled } : null;
+    const { roles, traces, flows = [], cancelled = [], ended = traces } = JSON.parse(text);
+    const lists = [roles, traces, flows, cancelled, ended];
+    return lists.every((list) => Array.isArray(list)) ? { roles, traces, flows, cancelled, ended } : null;
   } catch {
     return null;
   }
