@@ -42,4 +42,17 @@ export const benchmarks: Benchmark[] = [
     options: [{ flags: "--runs <n>", about: "before the worker is killed", fallback: "1000" }],
     load: () => import("./sandbox/leftovers.ts"),
   },
+  {
+    name: "code",
+    about: "recorded programs through the whole system beside plain processes, and a repository of 20,000 files",
+    options: [
+      { flags: "--rounds <n>", about: "of all the HumanEval programs, each way", fallback: "3" },
+      { flags: "--in-flight <n>", about: "requests at one time; 4 at least", fallback: "4" },
+      { flags: "--files <n>", about: "of the large repository", fallback: "20000" },
+      { flags: "--megabytes <n>", about: "of the large repository", fallback: "200" },
+      { flags: "--data <folder>", about: "with code/HumanEval.jsonl.gz in it", fallback: "../shared/data" },
+      { flags: "--only <parts>", about: "of throughput, large; with commas" },
+    ],
+    load: () => import("./code/bench.ts"),
+  },
 ];

@@ -1,22 +1,27 @@
-import type { Client } from "../../client/client.ts";
-import type { ChatRequest } from "../../contracts/chat.ts";
-import type { TraceView } from "../../contracts/http.ts";
+import type { Client } from "../../src/client/client.ts";
+import type { ChatRequest } from "../../src/contracts/chat.ts";
+import type { FailureView, TraceView } from "../../src/contracts/http.ts";
+import type { Answer } from "../../src/contracts/message.ts";
 
 /** How a request ended, and how long it took from the first byte sent to the answer heard. */
-export type Ended = { trace: TraceView; ms: number };
+export type Ended = { traceId: string; answer: Answer | null; failure: FailureView | null; ms: number };
 
 /** Asks, and waits for the end of the trace. */
 export async function askThrough(client: Client, request: Partial<ChatRequest>): Promise<Ended> {
   const began = performance.now();
-  const { trace_id } = await client.chat(request);
-  for await (const news of client.follow(trace_id)) if (news.name !== "event") break;
-  const ms = performance.now() - began;
-  const { trace } = await client.trace(trace_id);
-  return { trace, ms };
+  const { trace_id: traceId } = await client.chat(request);
+  for await (const news of client.follow(traceId)) {
+    if (news.name !== "answer" && news.name !== "failure") continue;
+    const ms = performance.now() - began;
+    return news.name === "answer"
+      ? { traceId, answer: news.answer, failure: null, ms }
+      : { traceId, answer: null, failure: news.failure, ms };
+  }
+  return { traceId, answer: null, failure: null, ms: performance.now() - began };
 }
 
 /** Why a task was not solved, in a word or a line; null when it was. */
-export function reasonOf({ answer, failure }: TraceView): string | null {
+export function reasonOf({ answer, failure }: Pick<TraceView, "answer" | "failure">): string | null {
   if (answer?.verdict === "pass") return null;
   if (!failure) return answer ? "red" : "no answer";
   if (failure.code === "never_green") return lastLine(failure.message);

@@ -1,12 +1,11 @@
 import { chmod, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readConfig } from "../../app/config.ts";
-import { launch, type System } from "../../app/launcher.ts";
-import { loadPolicy } from "../../app/policies.ts";
-import { type Client, openClient } from "../../client/client.ts";
-import { Failure } from "../../contracts/failure.ts";
-import { note, paint } from "../output.ts";
+import { readConfig } from "../../src/app/config.ts";
+import { launch, type System } from "../../src/app/launcher.ts";
+import { loadPolicy } from "../../src/app/policies.ts";
+import { type Client, openClient } from "../../src/client/client.ts";
+import { Failure } from "../../src/contracts/failure.ts";
 
 /** A system of its own with fresh data and one model. */
 export type Ground = { client: Client; system: System; close(): Promise<void> };
@@ -15,7 +14,7 @@ export type Ground = { client: Client; system: System; close(): Promise<void> };
  * Starts one. `recording`: the path of a cassette, or its content; null: the model that the environment names. Throws
  * `sandbox_unavailable` where nothing can be run.
  */
-export async function openGround(recording: string | object | null): Promise<Ground> {
+export async function openGround(recording: string | object | null, progress: (text: string) => void): Promise<Ground> {
   const home = readConfig();
   const dataDir = await mkdtemp(join(tmpdir(), "dagent-eval-"));
   await chmod(dataDir, 0o711); // as root: the database's account must get in
@@ -35,7 +34,7 @@ export async function openGround(recording: string | object | null): Promise<Gro
       requireAdminForNonGet: false,
       model: recording === null ? { ...home.model, cassettes: [] } : replays,
     },
-    (text) => note(paint("dim", text)),
+    progress,
   );
   const close = async () => {
     await system.stop();

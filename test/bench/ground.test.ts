@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { withoutCircuits } from "../../bench/code/ground.ts";
 import { loadPolicy, policyNames } from "../../src/app/policies.ts";
-import { withoutCircuits } from "../../src/cli/eval/ground.ts";
 import { turnCircuit } from "../../src/rules/circuit.ts";
 
 test("an evaluation has the operator's files, and wrong answers open none of its circuits", async () => {

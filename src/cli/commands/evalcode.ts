@@ -1,3 +1,5 @@
+import { askThrough, reasonOf } from "../../../bench/code/ask.ts";
+import { inFlight, openGround } from "../../../bench/code/ground.ts";
 import { runPlain } from "../../../bench/code/plain.ts";
 import { markOf, recordingOf, requestOf } from "../../../bench/code/request.ts";
 import { answerOf, checkOf, programOf, readTasks, type Task } from "../../../bench/code/tasks.ts";
@@ -6,8 +8,6 @@ import { exitCodes } from "../../app/child.ts";
 import type { Client } from "../../client/client.ts";
 import { BuildTestReport } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
-import { askThrough, reasonOf } from "../eval/ask.ts";
-import { inFlight, openGround } from "../eval/ground.ts";
 import { json, note, paint, say } from "../output.ts";
 
 export type EvalCodeOptions = {
@@ -35,7 +35,9 @@ export async function evalCode(options: EvalCodeOptions): Promise<void> {
   const width = whole("--in-flight", options.inFlight, 1);
   const recorded = asked.map(({ task, mark }) => ({ mark, programs: [answerOf(task)] }));
 
-  const { client, close } = await openGround(options.cassette ?? recordingOf(recorded, path));
+  const { client, close } = await openGround(options.cassette ?? recordingOf(recorded, path), (text) =>
+    note(paint("dim", text)),
+  );
   try {
     await inFlight(asked.slice(0, 4), 4, (one) => ask(client, one)); // what is loaded with its first use is loaded here
     const blocks = options.besidePlain ? blocksOf(asked, 4) : [asked];
@@ -88,8 +90,8 @@ async function runBlocks(
 }
 
 async function ask(client: Client, { task, mark }: Asked): Promise<Verdict & { traceId: string }> {
-  const { trace, ms } = await askThrough(client, requestOf(task, { mark, rounds: 1 }));
-  return { id: task.id, reason: reasonOf(trace), ms, traceId: trace.trace_id };
+  const ended = await askThrough(client, requestOf(task, { mark, rounds: 1 }));
+  return { id: task.id, reason: reasonOf(ended), ms: ended.ms, traceId: ended.traceId };
 }
 
 /** What the pipeline adds to the time of the sandbox when nothing else is in flight: the median of up to 40 answers. */

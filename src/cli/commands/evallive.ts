@@ -1,9 +1,9 @@
+import { askThrough, reasonOf } from "../../../bench/code/ask.ts";
+import { openGround } from "../../../bench/code/ground.ts";
 import { rounded } from "../../../bench/numbers.ts";
 import { exitCodes } from "../../app/child.ts";
 import { readConfig } from "../../app/config.ts";
 import { CodegenMetrics } from "../../contracts/code.ts";
-import { askThrough, reasonOf } from "../eval/ask.ts";
-import { openGround } from "../eval/ground.ts";
 import { json, note, paint, say } from "../output.ts";
 
 const prompt =
@@ -20,20 +20,20 @@ export async function evalLive(options: { json?: boolean }): Promise<void> {
     else say(`${paint("yellow", "not run")}: ${not_run}`);
     return;
   }
-  const { client, close } = await openGround(null);
+  const { client, close } = await openGround(null, (text) => note(paint("dim", text)));
   try {
     note(paint("dim", `asking ${model.name}`));
-    const { trace, ms } = await askThrough(client, { message: prompt, intent: "code.generate" });
-    const file = await client.artifact(`${trace.trace_id}/codegen/metrics.json`).catch(() => null);
+    const ended = await askThrough(client, { message: prompt, intent: "code.generate" });
+    const file = await client.artifact(`${ended.traceId}/codegen/metrics.json`).catch(() => null);
     const metrics = file && CodegenMetrics.parse(JSON.parse(new TextDecoder().decode(file.content)));
     const report = {
-      verdict: trace.answer?.verdict ?? null,
-      reason: reasonOf(trace),
+      verdict: ended.answer?.verdict ?? null,
+      reason: reasonOf(ended),
       model: metrics?.model ?? null,
       rounds: metrics?.round ?? null,
       tokens: metrics?.tokens_total ?? null,
       cost_usd: metrics?.cost_usd ?? null,
-      seconds: rounded(ms / 1000),
+      seconds: rounded(ended.ms / 1000),
     };
     if (options.json) json(report);
     else {

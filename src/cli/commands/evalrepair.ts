@@ -1,3 +1,5 @@
+import { askThrough } from "../../../bench/code/ask.ts";
+import { inFlight, openGround } from "../../../bench/code/ground.ts";
 import { chosen, mutantsOf } from "../../../bench/code/mutate.ts";
 import { runPlain } from "../../../bench/code/plain.ts";
 import { markOf, recordingOf, requestOf } from "../../../bench/code/request.ts";
@@ -7,8 +9,6 @@ import { exitCodes } from "../../app/child.ts";
 import type { Client } from "../../client/client.ts";
 import { BuildTestReport } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
-import { askThrough } from "../eval/ask.ts";
-import { inFlight, openGround } from "../eval/ground.ts";
 import { json, note, paint, say } from "../output.ts";
 
 export type EvalRepairOptions = { json?: boolean; tasks?: string; count: string; seed: string; inFlight: string };
@@ -46,7 +46,7 @@ export async function evalRepair(options: EvalRepairOptions): Promise<void> {
   );
 
   const answers = wrong.map(({ task, mark, program }) => ({ mark, programs: [program, answerOf(task)] }));
-  const { client, close } = await openGround(recordingOf(answers, path));
+  const { client, close } = await openGround(recordingOf(answers, path), (text) => note(paint("dim", text)));
   try {
     const width = whole("--in-flight", options.inFlight, 1);
     let done = 0;
@@ -76,9 +76,8 @@ function wrongOf(tasks: Task[], count: number, seed: number): Wrong[] {
 }
 
 async function repair(client: Client, { task, mark, operator, line }: Wrong, plain: boolean): Promise<Found> {
-  const { trace } = await askThrough(client, requestOf(task, { mark, rounds: 2 }));
-  const read = async (name: string) =>
-    new TextDecoder().decode((await client.artifact(`${trace.trace_id}/${name}`)).content);
+  const { traceId, answer } = await askThrough(client, requestOf(task, { mark, rounds: 2 }));
+  const read = async (name: string) => new TextDecoder().decode((await client.artifact(`${traceId}/${name}`)).content);
   const first = BuildTestReport.parse(JSON.parse(await read("build-test/rounds/1/report.json")));
   const last = BuildTestReport.parse(JSON.parse(await read("build-test/report.json")));
   const named = first.failing.length > 0 || first.violation !== null;
@@ -89,7 +88,7 @@ async function repair(client: Client, { task, mark, operator, line }: Wrong, pla
     plain,
     first: first.verdict === "pass",
     rounds: last.round,
-    green: trace.answer?.verdict === "pass",
+    green: answer?.verdict === "pass",
     named,
   };
 }
