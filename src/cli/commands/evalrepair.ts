@@ -80,7 +80,8 @@ async function repair(client: Client, { task, mark, operator, line }: Wrong, pla
   const read = async (name: string) => new TextDecoder().decode((await client.artifact(`${traceId}/${name}`)).content);
   const first = BuildTestReport.parse(JSON.parse(await read("build-test/rounds/1/report.json")));
   const last = BuildTestReport.parse(JSON.parse(await read("build-test/report.json")));
-  const named = first.failing.length > 0 || first.violation !== null;
+  const red = first.verdict === "pass" ? "" : await read("codegen/rounds/2/red.log").catch(() => "");
+  const what = first.failing[0]?.name ?? first.violation?.reason;
   return {
     id: task.id,
     operator,
@@ -89,7 +90,7 @@ async function repair(client: Client, { task, mark, operator, line }: Wrong, pla
     first: first.verdict === "pass",
     rounds: last.round,
     green: answer?.verdict === "pass",
-    named,
+    named: what !== undefined && red.includes(what),
   };
 }
 

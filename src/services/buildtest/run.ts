@@ -4,6 +4,7 @@ import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Message } from "../../contracts/message.ts";
 import type { RunResult } from "../../contracts/sandbox.ts";
 import type { Work } from "../../contracts/work.ts";
+import { citedIn } from "../../rules/cite.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
 import { type Reading, trimLog } from "../../rules/testlog.ts";
 import { editTree, sketchOf, type Tree, treeOf } from "../../rules/tree.ts";
@@ -58,7 +59,7 @@ export const run: Handler<BuildTestRequest, BuildTestReport> = {
     const kept = filesOf(reported, result, written !== null).map((file) => ({ ...file, class: result.class }));
     await Promise.all(kept.map(tools.keep));
     if (installed.failure && reported.report.verdict === "fail" && lacksPackage(result)) throw installed.failure;
-    if (!written || !edited) return answerWith(reported, null);
+    if (!written || !edited) return answerWith(reported, { work, written: null });
     const outcome = judge(message, reported, { work, written });
     return outcome.answer && message.assignment?.approval?.patch
       ? askForPatch(message, {
@@ -114,7 +115,7 @@ function judge(
   { report, reading, logs }: Reported,
   { work, written }: { work: Work; written: Written },
 ): Outcome<BuildTestReport> {
-  if (report.verdict === "pass") return answerWith({ report, reading, logs }, written);
+  if (report.verdict === "pass") return answerWith({ report, reading, logs }, { work, written });
   const { round, tokens_total, cost_total_usd } = written.metrics;
   const failing = report.failing.map(({ name }) => name);
   const log = logFor(report, { reading, text: [...logs.values()].at(-1) ?? "" });
@@ -153,10 +154,17 @@ function refuseMissingRunner({ steps }: RunResult): void {
   );
 }
 
-function answerWith({ report, logs }: Reported, written: Written | null): Outcome<BuildTestReport> {
+function answerWith(
+  { report, logs }: Reported,
+  { work, written }: { work: Work; written: Written | null },
+): Outcome<BuildTestReport> {
   const lack = report.verdict === "fail" ? lackIn([...logs.values()].at(-1) ?? "") : null;
-  const text = [written?.change.summary, wordsFor(report), lack].filter((part) => part).join("\n");
+  const told = written && citedIn(written.change.summary, work.grounding);
+  const text = [told?.text, wordsFor(report), lack].filter((part) => part).join("\n");
   const provider = written ? `${written.metrics.provider} ${written.metrics.model}` : null;
   const replay = written?.metrics.replay ?? false;
-  return { result: report, answer: { text, verdict: report.verdict, citations: [], provider, replay } };
+  return {
+    result: report,
+    answer: { text, verdict: report.verdict, citations: told?.citations ?? [], provider, replay },
+  };
 }

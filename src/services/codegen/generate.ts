@@ -5,6 +5,7 @@ import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../.
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Generation } from "../../contracts/model.ts";
 import type { PricePolicy } from "../../contracts/policy.ts";
+import { citedIn } from "../../rules/cite.ts";
 import { fingerprintOf, patchOf } from "../../rules/edits.ts";
 import { fallbackFor } from "../../rules/fallback.ts";
 import { costOf, priceFor } from "../../rules/price.ts";
@@ -18,7 +19,8 @@ import { keyBefore } from "./later.ts";
  * Lets a model write a change, or write it again after a red round.
  *
  * in     GenerateRequest: the work, and what became of the rounds before
- * out    CodegenMetrics; the change as artifacts codegen/{edits.json, diff.patch, summary.md, metrics.json}
+ * out    CodegenMetrics; the change as artifacts codegen/{edits.json, diff.patch, summary.md, metrics.json}; of a repair,
+ *        rounds/<n>/red.log: what was told of the round before
  * next   buildtest.run with the change
  * waits  for an agent that has taken the work and answers later
  * fails  model_*: see llm; agent_*: see agents; agent_silent: it has not answered in time; budget_spent: more tokens than assigned; budget_exhausted: no cap of
@@ -56,7 +58,7 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const change = changeOf(said);
     const { before, after } = await editTree(tree, change.edits);
     const patch = patchOf(before, after);
-    await Promise.all(filesOf({ change, patch, metrics }).map(tools.keep));
+    await Promise.all(filesOf({ change, patch, metrics, work, rounds }).map(tools.keep));
     refuseOverspent(message.assignment, {
       tokens: metrics.tokens_total,
       costUsd: metrics.cost_total_usd ?? null,
@@ -134,17 +136,27 @@ function unseen(patch: string, round: number, rounds: Rounds | null): string[] {
   });
 }
 
-type Round = { change: EditSet; patch: string; metrics: CodegenMetrics };
+type Round = { change: EditSet; patch: string; metrics: CodegenMetrics } & Pick<GenerateRequest, "work" | "rounds">;
 
-/** The files of a round: in their place, where the latest round is found, and kept under its number. */
-function filesOf({ change, patch, metrics }: Round): Artifact[] {
+/**
+ * The files of a round: in their place, where the latest round is found, and kept under its number; there too, what it was
+ * told of the red round before.
+ */
+function filesOf({ change, patch, metrics, work, rounds }: Round): Artifact[] {
   const { round, model, replay } = metrics;
   const by = replay ? `replayed from a recording (${model})` : `written by ${model}`;
-  const summary = `${change.summary}\n\nRound ${round}, ${by}.\n`;
-  return ["", `rounds/${round}/`].flatMap((folder) => [
+  const { text, citations } = citedIn(change.summary, work.grounding);
+  const sources = citations.map(
+    ({ title, section, document_id }, n) => `[${n + 1}] ${title}, ${section} (${document_id})`,
+  );
+  const told = sources.length > 0 ? `\n\nSources:\n\n${sources.join("\n")}` : "";
+  const summary = `${text}${told}\n\nRound ${round}, ${by}.\n`;
+  const red = rounds ? [textArtifact("codegen", `rounds/${round}/red.log`, rounds.log)] : [];
+  const files = ["", `rounds/${round}/`].flatMap((folder) => [
     jsonArtifact("codegen", `${folder}edits.json`, "codegen.edits/1", change),
     textArtifact("codegen", `${folder}diff.patch`, patch),
     textArtifact("codegen", `${folder}summary.md`, summary),
     jsonArtifact("codegen", `${folder}metrics.json`, "codegen.metrics/1", metrics),
   ]);
+  return [...files, ...red];
 }

@@ -184,6 +184,27 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
     expect(names()).toContain("build-test/rounds/2/report.json");
   });
 
+  test("a change that names what the documents said cites it", async () => {
+    const passage = {
+      document_id: "d",
+      title: "Sums",
+      section: "Adding",
+      span: [5, 13] as [number, number],
+      text: "1+1 is 2",
+      score: 1,
+    };
+    const by = written(green, 1);
+    const { answer } = await build(work({}, { grounding: [passage] }), {
+      ...by,
+      change: { ...by.change, summary: "It adds [1]." },
+    });
+
+    expect(answer?.text).toContain("It adds [1].");
+    expect(answer?.citations).toEqual([
+      { document_id: "d", title: "Sums", section: "Adding", span: [5, 13], quote: "1+1 is 2" },
+    ]);
+  });
+
   test.each([
     [1, "k", "k#2"],
     [2, "k#2", "k#3"],

@@ -89,6 +89,20 @@ describe("codegen.generate", () => {
     expect(world.kept[1]?.content).toContain("-1\n+2\n");
   });
 
+  test("says in its summary which documents it went by", async () => {
+    await write(JSON.stringify({ ...two, summary: "now two, as [1] says" }));
+
+    expect(world.kept[2]?.content).toBe(
+      "now two, as [1] says\n\nSources:\n\n[1] Manual, Numbers (d)\n\nRound 1, replayed from a recording (m-1).\n",
+    );
+  });
+
+  test("keeps what a model was told of its red round", async () => {
+    await write(JSON.stringify(two), { rounds: { ...redAfter({ ...two, summary: "s" }), log: "failing: adds" } });
+
+    expect(world.kept.at(-1)).toMatchObject({ kind: "codegen", name: "rounds/2/red.log", content: "failing: adds" });
+  });
+
   test("shows a red round its own change and the failing log, with the tokens that are left", async () => {
     const one = { summary: "s", edits: [{ path: "one.js", content: "3\n" }] };
     const { result } = await write(JSON.stringify(two), {
