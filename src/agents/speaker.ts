@@ -1,6 +1,6 @@
 import type { Agent, Reach } from "../contracts/agent.ts";
 import { Failure } from "../contracts/failure.ts";
-import type { Generation, Model, ModelSet } from "../contracts/model.ts";
+import type { Generation, Model, ModelSet, Toolbox } from "../contracts/model.ts";
 import type { AgentAnswer, AgentAsk, Outside } from "../contracts/outside.ts";
 import { askA2a } from "./a2a.ts";
 import { askHttp } from "./http.ts";
@@ -12,6 +12,7 @@ export type Question = {
   signal: AbortSignal;
   now: Date;
   onText?: ((text: string) => void) | undefined; // of a model that speaks word by word
+  toolbox?: Toolbox | undefined; // for a model that calls tools
 };
 
 /** Whoever writes a change. Null: it has taken the work and will answer later. */
@@ -26,7 +27,8 @@ export function answersLater({ kind }: Reach): boolean {
 export function modelSpeaker(model: Model): Speaker {
   return {
     name: model.name,
-    speak: ({ ask, signal, onText }) => model.generate(ask.messages, { maxTokens: ask.max_tokens, signal, onText }),
+    speak: ({ ask, signal, onText, toolbox }) =>
+      model.generate(ask.messages, { maxTokens: ask.max_tokens, signal, onText, toolbox }),
   };
 }
 

@@ -42,6 +42,7 @@ const Environment = z.object({
     .enum(["true", "false", "1", "0", ""])
     .default("true")
     .transform((value) => value !== "false" && value !== "0"),
+  MODEL_TOOLS: flag,
   SANDBOX_TOKEN: text,
   SANDBOX_HUB_HOST: z.string().min(1).default("127.0.0.1"),
   SANDBOX_HUB_PORT: port.nullable().default(null),
@@ -83,6 +84,7 @@ export type Config = {
     cassettes: string[]; // the first brings an agent, the others are there for agents that are registered
     timeoutMs: number;
     streams: boolean; // false: the endpoint cannot
+    tools: boolean; // true: it can call tools
     record: string | null; // a file: what the model answers becomes a cassette there
   };
   sandbox: {
@@ -136,6 +138,7 @@ export function readConfig(environment: Record<string, string | undefined> = env
       cassettes: (env.MODEL_CASSETTE ?? "").split(",").flatMap((path) => (path.trim() ? [resolve(path.trim())] : [])),
       timeoutMs: env.MODEL_TIMEOUT_MS,
       streams: env.MODEL_STREAM,
+      tools: env.MODEL_TOOLS,
       record: env.MODEL_RECORD,
     },
     sandbox: {
@@ -193,6 +196,7 @@ export function childEnvironment(config: Config, rest: Record<string, string>): 
     MODEL_CASSETTE: model.cassettes.join(","),
     MODEL_RECORD: model.record ?? "",
     MODEL_STREAM: String(model.streams),
+    MODEL_TOOLS: String(model.tools),
     SANDBOX_TOKEN: sandbox.token ?? "",
     LOG_LEVEL: config.logLevel,
     ...rest,

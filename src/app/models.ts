@@ -8,8 +8,8 @@ export async function openModels({ model }: Config): Promise<ModelSet> {
   const models: Model[] = [];
   if (model.baseUrl && model.name) {
     const { openaiModel } = await import("../llm/openai.ts");
-    const { name, baseUrl, apiKey, timeoutMs, streams } = model;
-    const live = openaiModel({ name, baseUrl, model: name, apiKey, timeoutMs, streams });
+    const { name, baseUrl, apiKey, timeoutMs, streams, tools } = model;
+    const live = openaiModel({ name, baseUrl, model: name, apiKey, timeoutMs, streams, tools });
     models.push(model.record === null ? live : await recorded(live, model.record));
   }
   if (model.cassettes.length > 0) {

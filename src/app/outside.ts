@@ -23,10 +23,10 @@ export function openOutside(
     secretOf,
     publicUrl: publicUrl ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
     newToken: () => randomBytes(32).toString("base64url"),
-    modelAt({ model, base_url, api_key }) {
+    modelAt({ model, base_url, api_key, tools = false }) {
       if (base_url === null) throw new Failure("model_not_configured", `this worker has no model ${model}`);
       const apiKey = api_key && secretOf(api_key);
-      return openaiModel({ name: model, baseUrl: base_url, model, apiKey, timeoutMs, fetch });
+      return openaiModel({ name: model, baseUrl: base_url, model, apiKey, timeoutMs, fetch, tools });
     },
   };
 }

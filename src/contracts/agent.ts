@@ -43,6 +43,7 @@ export const Reach = z.discriminatedUnion("kind", [
     model: z.string().min(1).max(200),
     base_url: Endpoint.nullable().default(null), // null: the worker is configured with a model of that name
     api_key: SecretName.nullable().default(null),
+    tools: z.boolean().optional(), // true: it can call tools, and reads files it was not shown; of an address of its own
   }),
   z.strictObject({
     kind: z.literal("http"), // a POST, signed with `secret`

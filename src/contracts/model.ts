@@ -10,10 +10,20 @@ export type Generation = {
   costUsd?: number | null; // as far as it was said; a price table may know otherwise
 };
 
+/** A tool as a model sees it. `parameters` is a JSON Schema. */
+export type ToolSpec = { name: string; about: string; parameters: Record<string, unknown> };
+
+/** What a model may call before it answers; `use` answers in text, also when it cannot. */
+export type Tool = ToolSpec & { use(args: unknown): Promise<string> };
+
+/** The tools of a question: calling `answer` is the answer, its arguments are the text. */
+export type Toolbox = { answer: ToolSpec; more: Tool[] };
+
 export type Asking = {
   maxTokens: number | null;
   signal: AbortSignal;
   onText?: ((text: string) => void) | undefined; // hears the answer while it comes, as far as the provider tells
+  toolbox?: Toolbox | undefined; // for models that call tools; others answer in text
 };
 
 /** One model that can be asked. Throws Failures `model_*`; gives up when `signal` fires. */

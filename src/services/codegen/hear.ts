@@ -10,6 +10,7 @@ import { shownOf, type Tree } from "../../rules/tree.ts";
 import { agentOf } from "../../store/agents.ts";
 import { callbackFor, saidLater, waitFor } from "./later.ts";
 import { promptFor } from "./prompt.ts";
+import { toolboxFor } from "./toolbox.ts";
 
 /** What came of asking: what was said, or what to wait for. */
 export type Heard = { said: Generation } | { said: null; by: string; wait: Wait };
@@ -43,7 +44,7 @@ export async function hear(
   // A change that must be approved first is shown to nobody before.
   const outlet = message.assignment?.approval?.patch ? undefined : tools.outlet?.(ask.round);
   const said = await speaker
-    .speak({ ask, signal: tools.signal, now, onText: outlet?.say })
+    .speak({ ask, signal: tools.signal, now, onText: outlet?.say, toolbox: toolboxFor(tree) })
     .finally(() => outlet?.end());
   if (said) return { said };
   if (!agent || !callback) throw new Failure("agent_answer_invalid", `${speaker.name} answered nothing`);
