@@ -73,7 +73,7 @@ command("migrate", "bring the database to the newest schema").action(async (opti
   await (await import("./commands/migrate.ts")).migrateDatabase(options);
 });
 command("run", "build and test a local project in the sandbox; the exit code is the verdict")
-  .argument("[path]", "its folder", ".")
+  .argument("[path]", "its folder, or a git bundle of it", ".")
   .option("--build <command>", "how it is built; default: found from its files")
   .option("--test <command>", "how it is tested; default: found from its files")
   .option("--patch <file>", "a diff to apply first, as `git diff --binary` writes it; - is standard input")

@@ -60,18 +60,13 @@ async function whyNot(folder: string, path: string): Promise<string | null> {
   return WorkspacePath.safeParse(path).success ? null : "a name that no project may have";
 }
 
-/** The files as a tar wants them: each is opened when its turn comes. `tell` hears of every one. */
-export async function* filesOf(
-  folder: string,
-  { paths }: Project,
-  tell: (bytes: number) => void,
-): AsyncGenerator<TarFile, void> {
+/** The files as a tar wants them: each is opened when its turn comes. */
+export async function* filesOf(folder: string, { paths }: Project): AsyncGenerator<TarFile, void> {
   const scratch = Buffer.allocUnsafeSlow(65_536); // for all of them: whoever takes a piece is done with it before the next
   for (const path of paths) {
     const place = join(folder, path);
     const { size } = await lstat(place);
     yield { path, bytes: size, content: piecesOf(place, size, scratch) };
-    tell(size);
   }
 }
 

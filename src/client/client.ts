@@ -60,6 +60,8 @@ export type Client = {
   chat(request: z.input<typeof ChatRequest>, sending?: Sending): Promise<Accepted>;
   /** Uploads a project, piece by piece. What it answers is named in `upload` of a request. */
   upload(files: AsyncIterable<TarFile>): Promise<UploadView>;
+  /** The same of a git bundle: the files of its HEAD. */
+  uploadBundle(bytes: AsyncIterable<Uint8Array>): Promise<UploadView>;
   buildTest(request: z.input<typeof WorkflowRequest>, sending?: Sending): Promise<Accepted>;
   /** Builds, tests and waits. Throws `tests_failed` with the failing tests in its details when it is red. */
   gate(request: z.input<typeof WorkflowRequest>, sending?: Sending): Promise<GateView>;
@@ -123,6 +125,13 @@ export function openClient(door: Door): Client {
         path: "/api/workspaces",
         stream: packed(tarOf(files)),
         headers: { "content-type": "application/x-tar" },
+      }),
+    uploadBundle: (stream) =>
+      json(UploadView, {
+        method: "POST",
+        path: "/api/workspaces",
+        stream,
+        headers: { "content-type": "application/x-git-bundle" },
       }),
     buildTest: (body, sending) =>
       json(Accepted, { method: "POST", path: "/api/workflows/code-build-test", body, ...sent(sending) }),

@@ -4,11 +4,13 @@ import { Manifest, type UploadView } from "../contracts/upload.ts";
 import { WorkspacePath } from "../contracts/work.ts";
 import { openTar } from "../rules/tar.ts";
 import { keepUpload, takeIn } from "../store/uploads.ts";
+import { unbundle } from "./bundle.ts";
 
 /** The most an upload may hold, unpacked. */
 export const uploadLimits = { bytes: 1_073_741_824, files: 50_000 };
 
 const mostTold = 200;
+const bundleMs = 300_000; // for git to open one
 
 export type Incoming = { tenant: string; name: string; gzipped: boolean };
 
@@ -58,6 +60,24 @@ export async function takeTar(
   });
   const made = { id: sha256, files: entries.length, bytes, left_out: leftOut, entries, links };
   return keepUpload(base, tenant, { draft, manifest: Manifest.parse(made) });
+}
+
+/** Takes a git bundle in: the files of its HEAD, as if they had come as a tar. Throws as takeTar and unbundle do. */
+export async function takeBundle(
+  base: string,
+  body: AsyncIterable<Uint8Array> & NodeJS.ReadableStream,
+  { tenant, name }: Omit<Incoming, "gzipped">,
+): Promise<UploadView> {
+  const signal = AbortSignal.timeout(bundleMs);
+  const { tar, done } = await unbundle(base, body, { name, mostBytes: uploadLimits.bytes, signal });
+  try {
+    const kept = await takeTar(base, tar, { tenant, name, gzipped: false });
+    await done();
+    return kept;
+  } catch (error) {
+    await done(); // git's own reason comes first
+    throw error;
+  }
 }
 
 /** What can be said only when all of it has come. */

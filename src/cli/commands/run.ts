@@ -1,4 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { exitCodes } from "../../app/child.ts";
 import { readConfig } from "../../app/config.ts";
@@ -8,6 +9,7 @@ import { type Client, openClient } from "../../client/client.ts";
 import { BuildTestReport } from "../../contracts/code.ts";
 import { Failure } from "../../contracts/failure.ts";
 import type { EventView, TraceAnswer } from "../../contracts/http.ts";
+import type { UploadView } from "../../contracts/upload.ts";
 import { approvalWords } from "../approval.ts";
 import { follow } from "../follow.ts";
 import { duration, json, note, paint, say } from "../output.ts";
@@ -25,28 +27,21 @@ export type RunOptions = {
 };
 
 /**
- * `dagent run PATH`: builds and tests a local project in the sandbox, through the whole system; one is started for it
+ * `dagent run PATH`: builds and tests a local project, a folder or a git bundle, in the sandbox, through the whole system; one is started for it
  * when none runs. The exit code is the verdict.
  */
 export async function run(path: string, options: RunOptions): Promise<void> {
   const folder = resolve(path);
   const tell = options.json ? () => {} : note;
   const patch = options.patch === undefined ? null : await textOf(options.patch);
-  const project = await readProject(folder);
-  if (project.paths.length === 0) throw new Failure("invalid_request", `there are no files in ${folder}`);
-  tell(paint("dim", `${project.paths.length} files: ${project.how}`));
-  for (const { path: name, why } of project.left.slice(0, 5)) tell(paint("dim", `left out: ${name} (${why})`));
+  const send = (await isBundle(folder)) ? bundleSender(folder) : await projectSender(folder, tell);
 
   const { client, artifacts, close } = await anySystem(tell);
   try {
     const began = performance.now();
-    let bytes = 0;
-    const { id } = await client.upload(
-      filesOf(folder, project, (size) => {
-        bytes += size;
-      }),
-    );
+    const { id, bytes, left_out } = await send(client);
     tell(paint("dim", `sent ${sizeIn(bytes)} in ${duration(performance.now() - began)}`));
+    for (const { path: name, why } of left_out.slice(0, 5)) tell(paint("dim", `left out: ${name} (${why})`));
     const { build = null, test = null, language = null } = options;
     const timeout = options.timeout === undefined ? {} : { limits: { time: { wall_ms: secondsIn(options.timeout) } } };
     const accepted = await client.buildTest({ upload: id, patch, build, test, language, ...timeout });
@@ -58,6 +53,35 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     process.exitCode = exitOf(whole);
   } finally {
     await close();
+  }
+}
+
+type Sender = (client: Client) => Promise<UploadView>;
+
+/** Finds what belongs to a folder's project; it is read when it is sent. */
+async function projectSender(folder: string, tell: (text: string) => void): Promise<Sender> {
+  const project = await readProject(folder);
+  if (project.paths.length === 0) throw new Failure("invalid_request", `there are no files in ${folder}`);
+  tell(paint("dim", `${project.paths.length} files: ${project.how}`));
+  for (const { path, why } of project.left.slice(0, 5)) tell(paint("dim", `left out: ${path} (${why})`));
+  return (client) => client.upload(filesOf(folder, project));
+}
+
+/** A git bundle, as `git bundle create` made it, is sent as it is. */
+function bundleSender(path: string): Sender {
+  return (client) => client.uploadBundle(createReadStream(path));
+}
+
+async function isBundle(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => null);
+  if (!file) return false; // what is not there is told by whoever reads it
+  try {
+    const { buffer, bytesRead } = await file
+      .read(Buffer.alloc(16), 0, 16, 0)
+      .catch(() => ({ buffer: Buffer.alloc(0), bytesRead: 0 }));
+    return /^# v\d git bundle/.test(buffer.toString("latin1", 0, bytesRead));
+  } finally {
+    await file.close();
   }
 }
 
