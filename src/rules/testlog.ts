@@ -9,12 +9,17 @@ export type Reading = { tests: TestCounts | null; failing: FailingTest[] };
  * length, and at most 50 failing tests come out.
  */
 export function readTestLog(log: string): Reading {
-  const text = log.replaceAll(colours, "").replaceAll("\r\n", "\n");
+  const text = plainText(log);
   for (const read of [readSpec, readTap, readUnittest]) {
     const reading = read(text);
     if (reading.tests) return reading;
   }
   return { tests: null, failing: readTraceback(text) };
+}
+
+/** A log without its colours, its lines ended as ours. */
+export function plainText(log: string): string {
+  return log.replaceAll(colours, "").replaceAll("\r\n", "\n");
 }
 
 /** How many failing tests are named at most. */

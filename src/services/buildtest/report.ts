@@ -2,6 +2,7 @@ import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artif
 import type { BuildTestReport, BuildTestSummary, TestCounts, Violation } from "../../contracts/code.ts";
 import type { RunResult, StepResult } from "../../contracts/sandbox.ts";
 import { readJunit } from "../../rules/junit.ts";
+import { readRunnerLog } from "../../rules/runnerlog.ts";
 import { type Reading, readTestLog } from "../../rules/testlog.ts";
 import { junitFile, type Plan } from "./detect.ts";
 
@@ -48,12 +49,14 @@ export function reportOf(
   return { report, reading, logs };
 }
 
-/** What the output says, and where it says nothing of the failing tests, the runner's report for programs. */
+/** What the output says; where it says nothing of the failing tests, the runner's report for programs, or what it prints. */
 function readingOf(run: RunResult, log: string): Reading {
   const said = readTestLog(log);
   if (said.tests && (said.tests.failed === 0 || said.failing.length > 0)) return said;
   const reported = readJunit(text(junitOf(run) ?? new Uint8Array()));
-  return reported.tests ? reported : said;
+  if (reported.tests) return reported;
+  const printed = said.tests ? said : readRunnerLog(log);
+  return printed.tests ? printed : said;
 }
 
 /** True for a runner that found no test and exited with 0 all the same: nothing was shown to work. */
