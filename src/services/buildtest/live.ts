@@ -6,6 +6,12 @@ const everyMs = 1000;
 const mostLines = 100;
 const mostLetters = 200; // of a line
 
+/** What is left of a line on a terminal: a bar of progress writes over itself. */
+function asSeen(line: string): string {
+  const whole = line.replace(/\r+$/, "");
+  return whole.slice(whole.lastIndexOf("\r") + 1);
+}
+
 /**
  * Tells what a run prints while it prints it: at most one status a second, each with the last whole lines since the one
  * before, and one more at the end with what is left. The whole log is kept as an artifact; this is for whoever watches.
@@ -29,7 +35,10 @@ export function liveLog({ status }: Pick<Tools, "status">): { hear(chunk: Chunk)
   }
 
   function add(more: string[]): void {
-    const said = more.filter((line) => line.trim() !== "").map((line) => line.slice(0, mostLetters));
+    const said = more
+      .map(asSeen)
+      .filter((line) => line.trim() !== "")
+      .map((line) => line.slice(0, mostLetters));
     heard += said.length;
     lines = [...lines, ...said.slice(-mostLines)].slice(-mostLines);
   }

@@ -98,6 +98,8 @@ export function filesOf({ report, logs }: Reported, run: RunResult, written: boo
 /** The verdict in words, with the first failing tests. */
 export function wordsFor({ verdict, tests, failing, steps, violation }: BuildTestReport): string {
   const counted = tests ? `${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped` : "no test count";
+  if (verdict === "pass" && !tests)
+    return `Green: ${steps.at(-1)?.name ?? "it"} ended with 0; its output counts no tests.`;
   if (verdict === "pass") return `Green: ${counted}.`;
   const red = steps.find(({ code }) => code !== 0);
   const unrun = noneRan(tests) ? "no test ran" : "a step did not run";

@@ -28,7 +28,7 @@ export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
   answers: Sent,
   onDead: fallbackFor,
 
-  async handle(message, { sql, now }) {
+  async handle(message, { sql, now, record }) {
     const { agent_id, agent_version, ttl_ms } = assignmentOf(message);
     const ageMs = now().getTime() - message.createdAt.getTime();
     if (ttl_ms !== null && ageMs > ttl_ms) {
@@ -39,7 +39,10 @@ export const execute: Handler<ExecuteRequest, z.infer<typeof Sent>> = {
 
     const { work } = message.payload;
     const next = { ...wayTo(agent.reach, work), ...lifeOf(message, ttl_ms === null ? null : ttl_ms - ageMs, now()) };
-    return { result: { agent_id, agent_version, reach: agent.reach.kind, to: next.to }, next: [next] };
+    const sent = { agent_id, agent_version, reach: agent.reach.kind, to: next.to };
+    // With the settlement, not before it: it costs nothing, and there is nothing slow here to tell of.
+    record("execute_status", { text: `${agent_id} ${agent_version} has the work, by ${sent.reach}`, ...sent });
+    return { result: sent, next: [next] };
   },
 };
 

@@ -63,6 +63,15 @@ describe("the live log", () => {
     ]);
   });
 
+  test("shows of a bar of progress what is left of it, and no line ends of Windows", async () => {
+    const { told, say, end } = open();
+
+    say("10%\r50%\r100%\nplain\r\n");
+    await end();
+
+    expect(told.map(({ facts }) => facts)).toMatchObject([{ lines: ["100%", "plain"] }]);
+  });
+
   test("keeps the steps apart", async () => {
     const { told, say, end } = open();
 

@@ -40,6 +40,25 @@ describe("executor.execute", () => {
     expect(next).toEqual([{ to: "buildtest.run", payload: { work, written: null } }]);
   });
 
+  test("says who has the work, and how he is reached", async () => {
+    const told: unknown[] = [];
+    await execute.handle(message({ work }, { assignment: assignment("coder") }), {
+      ...world.tools,
+      record: (kind, details) => void told.push({ kind, ...details }),
+    });
+
+    expect(told).toEqual([
+      {
+        kind: "execute_status",
+        text: "coder 1 has the work, by openai",
+        agent_id: "coder",
+        agent_version: "1",
+        reach: "openai",
+        to: "codegen.generate",
+      },
+    ]);
+  });
+
   test("reaches a model through codegen", async () => {
     const { next } = await carryOut(assignment("coder"));
 
