@@ -149,7 +149,7 @@ function refuseMissingRunner({ steps }: RunResult): void {
   if (!/No module named '?pytest'?\s*$/.test(said)) return;
   throw new Failure(
     "nothing_to_test",
-    "these are pytest's tests, and the sandbox's python has no pytest: install it there (Debian: python3-pytest), or say how to test in `test`",
+    "these are pytest's tests, and the sandbox's python has no pytest: bring it (a requirements.txt that names it, and `pip download -d vendor pytest`), install it there (Debian: python3-pytest), or say how to test in `test`",
     { field: "test" },
   );
 }
