@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, openSync, statfsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "../contracts/failure.ts";
-import { type BoxPlan, bwrapArgs, diskFolders, fds, hostCommand } from "./chain.ts";
-import { inheritedFiles } from "./inherited.ts";
+import { type BoxPlan, bwrapArgs, diskFolders, fds, hostScript } from "./chain.ts";
 import { textOf } from "./kernel.ts";
 import { attemptsIn } from "./network.ts";
+import type { Starter } from "./starter.ts";
 
 /** How full the box's disk is. Bytes and inodes. */
 export type DiskUse = { used: number; full: boolean; inodes: number; inodesFull: boolean };
@@ -30,114 +29,79 @@ export type Box = {
 
 const startMs = 10_000;
 
-/** Makes a box and waits until its shell answers. Throws `sandbox_unavailable` with what the system said. */
-export async function openBox(plan: BoxPlan): Promise<Box> {
-  const child = spawnChain(plan);
-  const streams = streamsOf(child);
+/**
+ * Makes a box and waits until its shell answers. `take` is called with the process that it begins as, before that does
+ * anything. Throws `sandbox_unavailable` with what the system said.
+ */
+export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: number) => void): Promise<Box> {
+  const {
+    seal,
+    ended: over,
+    ...pipes
+  } = starter.begin(hostScript(plan), { args: bwrapArgs(plan), filter: plan.filter });
   let ended = false;
   let said = "";
-  const end = new Promise<void>((resolve) => {
-    child.once("close", () => {
-      ended = true;
-      resolve();
-    });
-  });
   const keepWords = (bytes: Buffer) => {
     said = (said + bytes.toString()).slice(-2000);
   };
-  streams.stderr.on("data", keepWords);
-  streams.args.end(
-    bwrapArgs(plan)
-      .map((argument) => `${argument}\0`)
-      .join(""),
-  );
-  streams.control.write(`echo ready >&${fds.report}\n`);
+  pipes.stderr.on("data", keepWords);
+  const end = over.then((words) => {
+    ended = true;
+    keepWords(Buffer.from(words));
+    for (const pipe of Object.values(pipes)) pipe.destroy(); // so that nothing of it is left in them
+  });
+  const report = openReport(pipes.report);
+  let outside = 0;
 
   try {
-    const [about] = await Promise.all([
-      within(readJson(streams.about), end, () => said),
-      within(readLine(streams.report), end, () => said),
-    ]);
-    const pid = about["child-pid"];
-    if (typeof pid !== "number") throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
+    outside = Number(await within(report.until("\n"), end, () => said));
+    take(outside);
+    seal();
+    pipes.control.write(`\necho ready >&${fds.report}\n`);
+    const pid = /"child-pid": (\d+)/.exec(await within(report.until("ready\n"), end, () => said))?.[1];
+    report.close();
+    if (pid === undefined) throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
     const opened = ["work", "tmp", "dev/shm", "box"].map((path) =>
       openSync(`/proc/${pid}/root/${path}`, constants.O_RDONLY | constants.O_DIRECTORY),
     );
     const folders = opened.map((file) => `/proc/self/fd/${file}`);
     const [work = ""] = folders;
     const network = openNetwork(pid);
-    streams.stderr.off("data", keepWords).pause();
+    pipes.stderr.off("data", keepWords).pause();
     const attempts = () => network.reduce((sum, file) => sum + attemptsIn(textOf(file)), 0);
     const before = attempts();
     return {
-      pid,
-      outside: child.pid ?? pid,
+      pid: Number(pid),
+      outside,
       work,
       folders,
-      ...streams,
+      ...pipes,
       ended: end,
       isEnded: () => ended,
       disk: () => diskUse(work),
       networkAttempts: () => attempts() - before,
       kill() {
-        if (!ended) kill(pid); // the kernel ends all others with it; bwrap outside goes when the last is gone
+        if (!ended) kill(Number(pid)); // the kernel ends all others with it; bwrap outside goes when the last is gone
       },
       close() {
         for (const file of [...opened, ...network]) closeSync(file);
       },
     };
   } catch (thrown) {
-    child.kill("SIGKILL"); // the box dies with its parent
-    for (const stream of [streams.stdout, streams.stderr]) stream.resume();
+    for (const pipe of [pipes.stdout, pipes.stderr, pipes.report]) pipe.resume();
+    if (outside > 0 && !ended) kill(outside); // the box dies with its parent
     throw thrown;
   }
 }
 
 /** What the box's network counts. The second is not there where IPv6 is switched off. */
-function openNetwork(pid: number): number[] {
+function openNetwork(pid: string): number[] {
   const four = openSync(`/proc/${pid}/net/snmp`, "r");
   try {
     return [four, openSync(`/proc/${pid}/net/snmp6`, "r")];
   } catch {
     return [four];
   }
-}
-
-function spawnChain(plan: BoxPlan): ChildProcess {
-  const [command = "", ...args] = hostCommand(plan);
-  const nowhere = openSync("/dev/null", "r+");
-  const filter = openSync(plan.filter, "r");
-  const stdio: ("pipe" | "ignore" | number)[] = [...Array.from({ length: fds.filter }, () => "pipe" as const), filter];
-  for (const fd of inheritedFiles(fds.filter)) {
-    while (stdio.length < fd) stdio.push("ignore");
-    stdio[fd] = nowhere;
-  }
-  try {
-    return spawn(command, args, { cwd: "/", env: {}, stdio });
-  } finally {
-    closeSync(nowhere);
-    closeSync(filter);
-  }
-}
-
-type Streams = Pick<Box, "control" | "report" | "stdout" | "stderr"> & {
-  args: Writable;
-  about: Readable;
-};
-
-function streamsOf(child: ChildProcess): Streams {
-  child.on("error", () => {}); // a box that cannot be made or is gone: `ended` tells it
-  for (const stream of child.stdio) stream?.on("error", () => {});
-  const readable = (fd: number) => child.stdio[fd] as Readable; // all of them were asked for as pipes, both ways
-  const writable = (fd: number) => child.stdio[fd] as Writable;
-  return {
-    control: writable(fds.control),
-    stdout: readable(fds.stdout),
-    stderr: readable(fds.stderr),
-    report: readable(fds.report),
-    args: writable(fds.args),
-    about: readable(fds.about),
-  };
 }
 
 /** What is hoped for, unless the box ends first or the time is up. */
@@ -155,23 +119,31 @@ async function within<Value>(hope: Promise<Value>, end: Promise<void>, words: ()
   }
 }
 
-function readLine(stream: Readable): Promise<string> {
-  return new Promise((resolve) => {
-    stream.once("data", (bytes: Buffer) => {
-      stream.pause();
-      resolve(bytes.toString());
-    });
-  });
-}
-
-function readJson(stream: Readable): Promise<Record<string, unknown>> {
+/** What a box says while it begins, piece by piece. */
+function openReport(stream: Readable) {
   let text = "";
-  return new Promise((resolve) => {
-    stream.on("data", (bytes: Buffer) => {
-      text += bytes.toString();
-      if (text.includes("}")) resolve(JSON.parse(text));
-    });
-  });
+  let look = () => {};
+  const hear = (bytes: Buffer) => {
+    text += bytes.toString();
+    look();
+  };
+  stream.on("data", hear);
+  return {
+    /** What comes before this text. */
+    until: (end: string) =>
+      new Promise<string>((resolve) => {
+        look = () => {
+          const at = text.indexOf(end);
+          if (at < 0) return;
+          const found = text.slice(0, at);
+          text = text.slice(at + end.length);
+          look = () => {};
+          resolve(found);
+        };
+        look();
+      }),
+    close: () => void stream.off("data", hear).pause(),
+  };
 }
 
 function diskUse(path: string): DiskUse {

@@ -18,7 +18,7 @@ export type Usage = {
 
 /** The kernel's account of one box, and the grip on all its processes. */
 export type Cgroup = {
-  join: string[]; // files to write `0` to: whoever does is in the box's account
+  take(pid: number): void; // that process, and all that it begins, is in the account
   usage(): Usage;
   cpuMs(): number; // as in usage, and nothing else
   processes(): number; // and threads, in it now
@@ -102,8 +102,11 @@ function openCgroup(version: 1 | 2, { folders, where }: { folders: string[]; whe
   }
   const read = (file: string) => kernelText(at(file) ?? file);
   return {
-    // v1 takes a single thread at once; a whole process, as in v2, waits for every processor of the machine.
-    join: folders.map((folder) => join(folder, version === 1 ? "tasks" : "cgroup.procs")),
+    take(pid) {
+      // v1 takes a single thread at once; a whole process, as in v2, waits for every processor of the machine.
+      const file = version === 1 ? "tasks" : "cgroup.procs";
+      for (const folder of folders) writeFileSync(join(folder, file), String(pid));
+    },
     usage: () => (version === 1 ? usage1(read) : usage2(read)),
     cpuMs: () => (version === 1 ? cpuMs1(read) : cpuMs2(read)),
     processes: () => Number(read("pids.current")),

@@ -3,10 +3,13 @@ import type { Limits } from "../contracts/limits.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import { proxyEnvironment } from "./inside.ts";
 import type { Program } from "./programs.ts";
-import { quote, quoteAll } from "./quote.ts";
+import { quoteAll } from "./quote.ts";
 import type { Tool } from "./tools.ts";
 
-/** Numbers of the open files that a box begins with. Only the first four stay open in it. */
+/**
+ * Numbers of the open files that a box begins with. Only the first four stay open in it. What bwrap says about the box goes
+ * the way of the reports.
+ */
 export const fds = { control: 0, stdout: 1, stderr: 2, report: 3, args: 4, about: 5, filter: 6 } as const;
 
 /** The disk itself, work, tmp, shm and home: not counted as the program's. */
@@ -21,7 +24,6 @@ export function diskOptions({ disk_bytes: bytes, inodes }: Limits["size"]): stri
 export type BoxPlan = {
   tools: Record<Tool, string>; // where each is on this host
   clear: string[]; // a command that runs the rest of its arguments without environment; none where the shell adds none
-  enter: string[]; // a command that runs the rest of its arguments where the root and the disk are
   root: string; // what the box sees as /
   dev: string; // what it sees as /dev
   disk: string; // what it may write to: `files`, with its folders in it, and `pts`
@@ -32,7 +34,7 @@ export type BoxPlan = {
   environment: Record<string, string>;
   deps: string | null; // a folder of the yard that the box sees as /deps
   uid: number | null; // the user outside; null: a plain user's own, mapped twice
-  join: string[]; // files to write `0` to, to be in its account; none: processes are limited per user namespace instead
+  counted: boolean; // whether an account limits its processes; if not, their user namespace does
 };
 
 /** What of /proc tells about the host, or about its secrets. Laid over with /dev/null where it is there. */
@@ -64,29 +66,53 @@ const masked = [
 export const forgetPlace = "unset PWD OLDPWD";
 
 /**
- * The host's half of a box, as a command: into its account and under the limits of every process, then into the yard, as
- * its own user; then bwrap, with an empty environment because /proc/1/environ of a box is bwrap's, and with its arguments
- * over a file because /proc/1/cmdline is bwrap's too.
+ * The shell that begins boxes, as a command: with an empty environment, into the yard, as the boxes' own user. It dies
+ * with whoever began it.
  *
- * The limits are laid before bwrap: its first process is the box's first one, which a program may write to, and a user
- * namespace takes its own limit of processes from whoever makes it.
+ * enter      a command that runs the rest of its arguments where the roots and the disks are
+ * openFiles  the most that any box may be given: its user may not raise the limit
  */
-export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan): string[] {
-  const { builtin, prlimit, inside } = processLimits(limits, { counted: join.length > 0, shared: uid === null });
+export function starterCommand({
+  tools,
+  clear,
+  enter,
+  openFiles,
+  uid,
+}: Pick<BoxPlan, "tools" | "clear" | "uid"> & { enter: string[]; openFiles: number }): string[] {
   const asUser = uid === null ? [] : ["--setuid", String(uid), "--setgid", String(uid)]; // and no other groups
   const script = [
     forgetPlace,
     "echo 500 > /proc/self/oom_score_adj",
-    ...join.map((file) => `echo 0 > ${quote(file)}`),
+    `{ ulimit -n ${openFiles} 2>&- || :; }`,
+    `exec ${quoteAll([...clear, ...enter, ...asUser, "--", tools.setpriv, "--pdeathsig", "KILL", "--", "/bin/sh"])}`,
+  ];
+  return ["/bin/sh", "-c", script.join(" && ")];
+}
+
+/**
+ * The host's half of a box, as a script: it says which process it is, and waits until it was taken into its account; then
+ * under the limits of every process; then bwrap, with an empty environment because /proc/1/environ of a box is bwrap's,
+ * and with its arguments over a file because /proc/1/cmdline is bwrap's too.
+ *
+ * The limits are laid before bwrap: its first process is the box's first one, which a program may write to, and a user
+ * namespace takes its own limit of processes from whoever makes it.
+ */
+export function hostScript({ tools, clear, limits, uid, counted }: BoxPlan): string {
+  const { builtin, prlimit, inside } = processLimits(limits, { counted, shared: uid === null });
+  const script = [
+    forgetPlace,
+    "read -r pid rest </proc/self/stat",
+    `echo "$pid" >&${fds.report}`,
+    "read -r go",
     ...builtin,
     `exec ${quoteAll([
       ...(prlimit.length > 0 ? [tools.prlimit, ...prlimit, "--"] : []),
-      ...[...clear, ...enter, ...asUser, "--"],
+      ...clear,
       ...(inside.length > 0 ? [tools.unshare, "-r", "--", tools.prlimit, ...inside, "--"] : []),
       ...[tools.bwrap, "--args", String(fds.args), "--", "/bin/sh"],
     ])}`,
   ];
-  return ["/bin/sh", "-c", script.join(" && ")];
+  return script.join(" && ");
 }
 
 /**
@@ -98,7 +124,8 @@ export function hostCommand({ tools, clear, enter, limits, uid, join }: BoxPlan)
  */
 function processLimits({ size, process }: Limits, { counted, shared }: { counted: boolean; shared: boolean }) {
   const both = (name: string, value: number) => `--${name}=${value}:${value}`;
-  const processes = counted ? [] : [both("nproc", process.pids + boxProcesses)];
+  const outside = shared ? 0 : 1; // the shell that began it is of the same user
+  const processes = counted ? [] : [both("nproc", process.pids + boxProcesses + outside)];
   const exact = size.file_bytes % 512 === 0;
   return {
     builtin: [

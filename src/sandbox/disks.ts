@@ -5,6 +5,7 @@ import { diskOptions } from "./chain.ts";
 import { readable } from "./folder.ts";
 import { quoteAll } from "./quote.ts";
 import type { Shell } from "./shell.ts";
+import type { Desk } from "./starter.ts";
 import type { Tool } from "./tools.ts";
 
 /** What one box may write to: `files`, of the size it is given, with its folders in it, and `pts`, its terminals. */
@@ -18,12 +19,16 @@ const holdMs = 1000; // and are not held much longer than their boxes
 const terminals = "newinstance,ptmxmode=0666,mode=0620,nosuid,noexec";
 
 /** The disks of a yard, mounted below `path` by its shell. A disk is used by one box and never seen again. */
-export function openDisks(path: string, { shell, tools }: { shell: Shell; tools: Record<Tool, string> }) {
+export function openDisks(
+  path: string,
+  { shell, tools, desk }: { shell: Shell; tools: Record<Tool, string>; desk: Desk },
+) {
   const spare: { kind: string; at: string }[] = [];
   const free: string[] = []; // places where none is mounted
   const leaving: string[] = [];
   let kindBefore = "";
   let made = 0;
+  let tables = 0;
   let timer: NodeJS.Timeout | undefined;
 
   /** A disk of that size that nobody had before. */
@@ -40,13 +45,15 @@ export function openDisks(path: string, { shell, tools }: { shell: Shell; tools:
 
   async function mount(kind: string, count: number): Promise<void> {
     const places = Array.from({ length: count }, () => free.pop() ?? makePlace());
-    const table = join(path, `table-${++made}`);
     const lines = places.flatMap((at) => [
       `dagent ${at}/files tmpfs ${kind} 0 0`,
       `dagent ${at}/pts devpts ${terminals} 0 0`,
     ]);
-    writeFileSync(table, `${lines.join("\n")}\n`);
-    await shell.order(quoteAll([tools.mount, "-a", "-T", table])).finally(() => rmSync(table, { force: true }));
+    const table = `table-${++tables}`;
+    writeFileSync(join(desk.here, table), `${lines.join("\n")}\n`);
+    await shell
+      .order(quoteAll([tools.mount, "-a", "-T", join(desk.inYard, table)]))
+      .finally(() => rmSync(join(desk.here, table), { force: true }));
     for (const at of places) spare.push({ kind, at });
   }
 

@@ -8,7 +8,7 @@ import { openBox } from "./box.ts";
 import type { CgroupTree } from "./cgroup.ts";
 import { forgetPlace } from "./chain.ts";
 import type { Depot } from "./depot.ts";
-import { openFolder } from "./folder.ts";
+import { openFolder, readable } from "./folder.ts";
 import { mostBoxes, uidOf } from "./identity.ts";
 import { openPool, type Pool, type Want } from "./pool.ts";
 import { findProgram, type Program } from "./programs.ts";
@@ -78,7 +78,7 @@ export function openGround(
   const filterBytes = seccompFilter(process.arch);
   const folder = openFolder();
   const filter = join(folder.path, "filter");
-  writeFileSync(filter, filterBytes, { mode: 0o600 });
+  readable(() => writeFileSync(filter, filterBytes, { mode: 0o644 }));
   const clear = clearingCommand(tools.found);
   const asRoot = process.getuid?.() === 0;
   const numbers = openNumbers();
@@ -93,7 +93,9 @@ export function openGround(
   async function livingYard(): Promise<Yard> {
     const known = await yard?.catch(() => null);
     if (known && !known.isEnded()) return known;
-    yard = openYard(join(folder.path, `yard-${++yards}`), { tools: tools.found, shown, depot: depot?.folder ?? null });
+    const openFiles = file.maximum.process.open_files;
+    const options = { tools: tools.found, shown, depot: depot?.folder ?? null, clear, openFiles };
+    yard = openYard(join(folder.path, `yard-${++yards}`), options);
     return yard;
   }
 
@@ -111,9 +113,11 @@ export function openGround(
       const wanted = profile.programs.flatMap((name) => programs.get(name) ?? []);
       const root = await place.root(wanted, binds);
       const disk = await place.disk(limits.size, uid);
-      const held = { tools: tools.found, clear, enter: place.enter, join: cgroup?.join ?? [], uid };
       const plan = {
-        ...held,
+        tools: tools.found,
+        clear,
+        counted: cgroup !== null,
+        uid,
         root,
         dev: place.dev,
         disk: disk.path,
@@ -124,7 +128,8 @@ export function openGround(
         environment,
         deps: deps === undefined ? null : join(place.depot, deps),
       };
-      const box = await openBox(plan).finally(disk.taken);
+      const starter = await place.starter(number, uid);
+      const box = await openBox(starter, plan, (pid) => cgroup?.take(pid)).finally(disk.taken);
       return {
         box,
         cgroup,
@@ -161,12 +166,12 @@ export function openGround(
 
 /** The numbers of boxes. Whoever wants one more than there are waits for another box to end. */
 function openNumbers() {
-  const free = Array.from({ length: mostBoxes }, (_, number) => number);
+  const free = Array.from({ length: mostBoxes }, (_, number) => mostBoxes - 1 - number);
   const waiting: ((number: number) => void)[] = [];
   return {
     take: () =>
       new Promise<number>((resolve) => {
-        const first = free.shift(); // the one that was used longest ago
+        const first = free.pop(); // the one that was used last: who begins its boxes is there
         if (first === undefined) waiting.push(resolve);
         else resolve(first);
       }),

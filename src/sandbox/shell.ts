@@ -1,5 +1,7 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { Failure } from "../contracts/failure.ts";
+import { inheritedFiles } from "./inherited.ts";
 
 /** A shell that waits for orders, and ends with this process. */
 export type Shell = {
@@ -15,7 +17,7 @@ const end = /(?:^|\n)end (\d+)\n$/;
 
 /** Starts the shell that this command ends in. It has nothing of this process's environment. */
 export function openShell([command = "", ...args]: string[]): Shell {
-  const child = spawn(command, args, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawnBare(command, args);
   const orders: Order[] = [];
   let said = "";
   let ended = false;
@@ -32,16 +34,16 @@ export function openShell([command = "", ...args]: string[]): Shell {
     next();
   }
   function next(): void {
-    if (orders[0]) child.stdin.write(`{ ${orders[0].script}; } 2>&1 </dev/null; echo "end $?"\n`);
+    if (orders[0]) child.stdin?.write(`{ ${orders[0].script}; } 2>&1 </dev/null; echo "end $?"\n`);
   }
   function finish(): void {
     ended = true;
     for (const { failed } of orders.splice(0)) failed(said.trim() || "its shell has ended");
   }
 
-  child.stdin.on("error", () => {}); // it is gone, and its end is told
-  child.stdout.on("data", hear);
-  child.stderr.on("data", (bytes: Buffer) => {
+  child.stdin?.on("error", () => {}); // it is gone, and its end is told
+  child.stdout?.on("data", hear);
+  child.stderr?.on("data", (bytes: Buffer) => {
     said += bytes.toString();
   });
   child.once("error", finish);
@@ -58,4 +60,19 @@ export function openShell([command = "", ...args]: string[]): Shell {
     isEnded: () => ended,
     close: () => void child.kill("SIGKILL"),
   };
+}
+
+/** With nothing of this process: not its environment, and not what whoever started it had left open. */
+function spawnBare(command: string, args: string[]): ChildProcess {
+  const nowhere = openSync("/dev/null", "r+");
+  const others: ("ignore" | number)[] = [];
+  for (const fd of inheritedFiles(2)) {
+    while (others.length + 3 < fd) others.push("ignore");
+    others[fd - 3] = nowhere;
+  }
+  try {
+    return spawn(command, args, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", ...others] });
+  } finally {
+    closeSync(nowhere);
+  }
 }

@@ -7,10 +7,12 @@ const packages = {
   unshare: "util-linux",
   nsenter: "util-linux",
   prlimit: "util-linux",
+  setpriv: "util-linux",
   mount: "mount or util-linux",
   umount: "mount or util-linux",
   env: "coreutils",
   mknod: "coreutils",
+  mkfifo: "coreutils",
 } as const;
 
 export type Tool = keyof typeof packages;
@@ -31,10 +33,12 @@ export function findTools(): Tools {
     unshare: find("unshare"),
     nsenter: find("nsenter"),
     prlimit: find("prlimit"),
+    setpriv: find("setpriv"),
     mount: find("mount"),
     umount: find("umount"),
     env: find("env"),
     mknod: find("mknod"),
+    mkfifo: find("mkfifo"),
   };
   return { found, missing };
 }

@@ -7,6 +7,7 @@ import { type Mount, readMounts } from "./mounts.ts";
 import type { Program } from "./programs.ts";
 import { quoteAll } from "./quote.ts";
 import { openShell, type Shell } from "./shell.ts";
+import { openStarter, type Starter } from "./starter.ts";
 import type { Tool } from "./tools.ts";
 
 /**
@@ -14,11 +15,11 @@ import type { Tool } from "./tools.ts";
  * before they need them. Nobody else on this host sees any of it, and it ends with the worker, however that ends.
  */
 export type Yard = {
-  enter: string[]; // a command that runs the rest of its arguments in the yard
   dev: string; // what boxes see as /dev
   root(programs: Program[], binds: string[]): Promise<string>; // what boxes see as / : the same folder for the same wish
   depot: string; // where the worker's depot is, if it has one
   disk(size: Limits["size"], uid: number | null): Promise<Disk>; // a new one, its folders owned by that user
+  starter(number: number, uid: number | null): Promise<Starter>; // who begins the box of that number, and nobody else's
   isEnded(): boolean; // somebody ended it: it is of no use any more
   close(): void;
 };
@@ -27,6 +28,8 @@ export type YardOptions = {
   tools: Record<Tool, string>;
   shown: string[]; // the paths of this host that boxes may be shown, besides the system's own
   depot: string | null; // a folder of this host that is to be reached from the yard too
+  clear: string[]; // as in a box's plan
+  openFiles: number; // the most that any box may be given
 };
 
 /** The devices of a box, and their numbers. */
@@ -44,7 +47,7 @@ const devices = {
  * own; a plain user gets a user namespace too, in which to be root. What cannot be done throws `sandbox_unavailable` with
  * the words of the system.
  */
-export async function openYard(path: string, { tools, shown, depot }: YardOptions): Promise<Yard> {
+export async function openYard(path: string, { tools, shown, depot, clear, openFiles }: YardOptions): Promise<Yard> {
   readable(() => mkdirSync(path));
   const asRoot = process.getuid?.() === 0;
   const shell = openShell([tools.unshare, ...(asRoot ? [] : ["-r"]), "-m", "--", "/bin/sh"]);
@@ -61,7 +64,13 @@ export async function openYard(path: string, { tools, shown, depot }: YardOption
     readable(() => mkdirSync(depotHere));
     await shell.order(quoteAll([tools.mount, "--bind", depot, depotHere]));
   }
-  const disks = openDisks(path, { shell, tools });
+  const desk = { inYard: join(path, "desk"), here: `/proc/${shell.pid}/root${join(path, "desk")}` };
+  readable(() => mkdirSync(desk.inYard));
+  const small = ["-t", "tmpfs", "-o", "size=4m,mode=0755,nosuid,nodev", "dagent", desk.inYard];
+  await shell.order(quoteAll([tools.mount, ...small]));
+  const disks = openDisks(path, { shell, tools, desk });
+  const starters = new Map<number, Promise<Starter>>();
+  let begun = 0;
   const roots = new Map<string, Promise<string>>();
   const namespaces = (name: string) => `/proc/${shell.pid}/ns/${name}`;
   const asOwner = [`--user=${namespaces("user")}`, "--preserve-credentials"];
@@ -73,8 +82,19 @@ export async function openYard(path: string, { tools, shown, depot }: YardOption
     return at;
   }
 
+  const enter = [tools.nsenter, ...(asRoot ? [] : asOwner), `--mount=${namespaces("mnt")}`];
+
+  /** The one that is there, or a new one when somebody has ended it. */
+  async function starter(number: number, uid: number | null): Promise<Starter> {
+    const known = await starters.get(number)?.catch(() => null);
+    if (known && !known.isEnded()) return known;
+    const name = `starter-${++begun}`;
+    const opening = openStarter({ desk, name, shell, tools, clear, enter, openFiles, uid });
+    starters.set(number, opening);
+    return opening;
+  }
+
   return {
-    enter: [tools.nsenter, ...(asRoot ? [] : asOwner), `--mount=${namespaces("mnt")}`],
     dev,
     root(programs, binds) {
       const wish = JSON.stringify([programs, binds]);
@@ -84,9 +104,11 @@ export async function openYard(path: string, { tools, shown, depot }: YardOption
     },
     depot: depotHere,
     disk: disks.take,
+    starter,
     isEnded: shell.isEnded,
     close() {
       disks.close();
+      for (const each of starters.values()) each.then(({ close }) => close()).catch(() => {});
       shell.close();
     },
   };

@@ -112,7 +112,8 @@ function changeCommand(change: (script: string) => string): void {
     const actual = await original<Chain>();
     return {
       ...actual,
-      hostCommand: (...plan: Parameters<Chain["hostCommand"]>) => actual.hostCommand(...plan).map(change),
+      starterCommand: (...plan: Parameters<Chain["starterCommand"]>) => actual.starterCommand(...plan).map(change),
+      hostScript: (...plan: Parameters<Chain["hostScript"]>) => change(actual.hostScript(...plan)),
     };
   });
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
+import { namesIn, textOf } from "../../bench/sandbox/processes.ts";
 import { type LimitsWish, limitsFor, type SandboxLimits } from "../../src/contracts/limits.ts";
 import { leaveBerth as leave } from "../../src/sandbox/berth.ts";
 import type { Want } from "../../src/sandbox/pool.ts";
@@ -130,13 +130,18 @@ describe.skipIf(!boxes.ground)(`boxes that wait ${boxes.title}`, () => {
   });
 });
 
-/** The processes of this one that wait outside for the end of a box. */
+/** The processes below this one that wait outside for the end of a box. */
 function childrenOfBoxes(): number[] {
-  return readdirSync("/proc/self/task")
-    .flatMap((thread) => readFileSync(`/proc/self/task/${thread}/children`, "latin1").split(" ").filter(Boolean))
-    .map(Number)
+  return childrenOf(process.pid)
+    .flatMap(childrenOf)
     .filter((pid) => {
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const stat = textOf(`/proc/${pid}/stat`);
       return stat.includes("(bwrap) ") && !stat.includes(") Z ");
     });
+}
+
+function childrenOf(pid: number): number[] {
+  return namesIn(`/proc/${pid}/task`)
+    .flatMap((thread) => textOf(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean))
+    .map(Number);
 }
