@@ -33,12 +33,8 @@ const startMs = 10_000;
  * Makes a box and waits until its shell answers. `take` is called with the process that it begins as, before that does
  * anything. Throws `sandbox_unavailable` with what the system said.
  */
-export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: number) => void): Promise<Box> {
-  const {
-    seal,
-    ended: over,
-    ...pipes
-  } = starter.begin(hostScript(plan), { args: bwrapArgs(plan), filter: plan.filter });
+export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: number) => Promise<void>): Promise<Box> {
+  const { seal, ended: over, ...pipes } = starter.begin(hostScript(plan), bwrapArgs(plan));
   let ended = false;
   let said = "";
   const keepWords = (bytes: Buffer) => {
@@ -55,7 +51,7 @@ export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: numbe
 
   try {
     outside = Number(await within(report.until("\n"), end, () => said));
-    take(outside);
+    await take(outside);
     seal();
     pipes.control.write(`\necho ready >&${fds.report}\n`);
     const pid = /"child-pid": (\d+)/.exec(await within(report.until("ready\n"), end, () => said))?.[1];

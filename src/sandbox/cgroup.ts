@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Limits } from "../contracts/limits.ts";
@@ -18,7 +19,8 @@ export type Usage = {
 
 /** The kernel's account of one box, and the grip on all its processes. */
 export type Cgroup = {
-  take(pid: number): void; // that process, and all that it begins, is in the account
+  tasks: string | null; // v1: below each folder of the tree; who writes `0` to it is in the account
+  take(pid: number): Promise<void>; // v2: that process, and all that it begins, is in the account
   usage(): Usage;
   cpuMs(): number; // as in usage, and nothing else
   processes(): number; // and threads, in it now
@@ -27,7 +29,12 @@ export type Cgroup = {
 };
 
 /** Where the accounts of this worker's boxes are. */
-export type CgroupTree = { version: 1 | 2; open(name: string, limits: Limits): Cgroup; close(): Promise<void> };
+export type CgroupTree = {
+  version: 1 | 2;
+  folders: string[]; // one in each hierarchy
+  open(name: string, limits: Limits, uid: number | null): Cgroup; // which that user may enter
+  close(): Promise<void>;
+};
 
 const top = "dagent-sandbox"; // below the root of every hierarchy: one folder for each worker, in it one for each box
 
@@ -50,9 +57,15 @@ export function openCgroupTree(): CgroupTree {
   let opened = 0;
   return {
     version,
-    open(name, limits) {
+    folders,
+    open(name, limits, uid) {
       const own = `${name}-${++opened}`; // its counts begin at nothing, whatever became of the one before
-      return openCgroup(version, { folders: folders.map((folder) => join(folder, own)), where }, limits);
+      const at = { folders: folders.map((folder) => join(folder, own)), where };
+      const tasks = version === 1 ? join(own, "tasks") : null;
+      if (tasks === null || uid === null) return { tasks, ...openCgroup(version, at, limits) };
+      const opening = openCgroup(version, at, limits);
+      for (const folder of folders) chownSync(join(folder, tasks), uid, uid);
+      return { tasks, ...opening };
     },
     async close() {
       for (const folder of folders) await removeTree(folder);
@@ -87,7 +100,11 @@ export async function sweepCgroups(): Promise<number> {
   return left.length;
 }
 
-function openCgroup(version: 1 | 2, { folders, where }: { folders: string[]; where: Places }, limits: Limits): Cgroup {
+function openCgroup(
+  version: 1 | 2,
+  { folders, where }: { folders: string[]; where: Places },
+  limits: Limits,
+): Omit<Cgroup, "tasks"> {
   const files = version === 1 ? boxFiles1(limits) : boxFiles2(limits);
   for (const folder of folders) mkdirSync(folder);
   const at = (file: string) => {
@@ -102,10 +119,9 @@ function openCgroup(version: 1 | 2, { folders, where }: { folders: string[]; whe
   }
   const read = (file: string) => kernelText(at(file) ?? file);
   return {
-    take(pid) {
-      // v1 takes a single thread at once; a whole process, as in v2, waits for every processor of the machine.
-      const file = version === 1 ? "tasks" : "cgroup.procs";
-      for (const folder of folders) writeFileSync(join(folder, file), String(pid));
+    async take(pid) {
+      // v1 takes who comes by itself at once. Whoever is brought, and a whole process, waits for every processor.
+      if (version === 2) for (const folder of folders) await writeFile(join(folder, "cgroup.procs"), String(pid));
     },
     usage: () => (version === 1 ? usage1(read) : usage2(read)),
     cpuMs: () => (version === 1 ? cpuMs1(read) : cpuMs2(read)),

@@ -3,7 +3,7 @@ import type { Limits } from "../contracts/limits.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import { proxyEnvironment } from "./inside.ts";
 import type { Program } from "./programs.ts";
-import { quoteAll } from "./quote.ts";
+import { quote, quoteAll } from "./quote.ts";
 import type { Tool } from "./tools.ts";
 
 /**
@@ -35,6 +35,8 @@ export type BoxPlan = {
   deps: string | null; // a folder of the yard that the box sees as /deps
   uid: number | null; // the user outside; null: a plain user's own, mapped twice
   counted: boolean; // whether an account limits its processes; if not, their user namespace does
+  tasks: string | null; // of its account, below each folder of the account tree: who writes `0` to it is in the account
+  folders: number; // how many those folders are, open from number 3 on where the box begins
 };
 
 /** What of /proc tells about the host, or about its secrets. Laid over with /dev/null where it is there. */
@@ -89,18 +91,29 @@ export function starterCommand({
   return ["/bin/sh", "-c", script.join(" && ")];
 }
 
+/** The pipes of a box by their names in the folder where it begins, and the file of bwrap's arguments. */
+export const pipes = { in: "control", out: ["stdout", "stderr", "report"], args: "args" } as const;
+
 /**
- * The host's half of a box, as a script: it says which process it is, and waits until it was taken into its account; then
- * under the limits of every process; then bwrap, with an empty environment because /proc/1/environ of a box is bwrap's,
- * and with its arguments over a file because /proc/1/cmdline is bwrap's too.
+ * The host's half of a box, as a script: it goes into its account, opens its files in place of all that it had, says which
+ * process it is, and waits for a word; then under the limits of every process; then bwrap, with an empty environment because
+ * /proc/1/environ of a box is bwrap's, and with its arguments over a file because /proc/1/cmdline is bwrap's too.
  *
  * The limits are laid before bwrap: its first process is the box's first one, which a program may write to, and a user
  * namespace takes its own limit of processes from whoever makes it.
  */
-export function hostScript({ tools, clear, limits, uid, counted }: BoxPlan): string {
+export function hostScript({ tools, clear, filter, limits, uid, counted, tasks, folders }: BoxPlan): string {
   const { builtin, prlimit, inside } = processLimits(limits, { counted, shared: uid === null });
+  const files = [
+    `${fds.control}<${pipes.in}`,
+    ...pipes.out.map((name) => `${fds[name]}>${name}`),
+    `${fds.args}<${pipes.args} ${fds.about}>&${fds.report} ${fds.filter}<${quote(filter)}`,
+  ];
+  const accounts = Array.from({ length: tasks === null ? 0 : folders }, (_, index) => `/proc/self/fd/${3 + index}`);
   const script = [
     forgetPlace,
+    ...accounts.map((folder) => `echo 0 >${folder}/${tasks}`),
+    `exec ${files.join(" ")}`,
     "read -r pid rest </proc/self/stat",
     `echo "$pid" >&${fds.report}`,
     "read -r go",
@@ -164,7 +177,7 @@ export function bwrapArgs({ root, dev, disk, limits, programs, binds, environmen
     ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"],
     Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
     ["--ro-bind", root, "/", "--proc", "/proc"],
-    masks(),
+    masks(dev),
     ["--dev-bind", dev, "/dev", "--dev-bind", `${disk}/pts`, "/dev/pts"],
     ["--bind", `${disk}/files/work`, "/work", "--bind", `${disk}/files/tmp`, "/tmp"],
     ["--bind", `${disk}/files/shm`, "/dev/shm", "--bind", `${disk}/files/home`, "/box"],
@@ -176,12 +189,13 @@ export function bwrapArgs({ root, dev, disk, limits, programs, binds, environmen
   ].flat();
 }
 
-/** Lays /dev/null over what is masked and there. What only root may read is closed to the user of a box as it is. */
-function masks(): string[] {
-  known ??= masked
-    .filter((name) => isReadableByAll(`/proc/${name}`))
-    .flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
-  return known;
+/**
+ * Lays the boxes' /dev/null over what is masked and there; root's is on a disk that needs no remount. What only root may read
+ * is closed to the user of a box as it is.
+ */
+function masks(dev: string): string[] {
+  known ??= masked.filter((name) => isReadableByAll(`/proc/${name}`));
+  return known.flatMap((name) => ["--dev-bind", `${dev}/null`, `/proc/${name}`]);
 }
 
 function isReadableByAll(path: string): boolean {

@@ -18,79 +18,94 @@ const together = 4; // disks of one size are mounted, and let go of, by one comm
 const holdMs = 1000; // and are not held much longer than their boxes
 const terminals = "newinstance,ptmxmode=0666,mode=0620,nosuid,noexec";
 
+/** Disks that were mounted together, below a mount of their own: let go of that, and all of them are. */
+type Batch = { at: string; kept: Set<string>; leaving: string[] };
+
 /** The disks of a yard, mounted below `path` by its shell. A disk is used by one box and never seen again. */
 export function openDisks(
   path: string,
   { shell, tools, desk }: { shell: Shell; tools: Record<Tool, string>; desk: Desk },
 ) {
-  const spare: { kind: string; at: string }[] = [];
-  const free: string[] = []; // places where none is mounted
-  const leaving: string[] = [];
+  const spare: { kind: string; at: string; batch: Batch }[] = [];
+  const free: string[] = []; // places where nothing is mounted
+  const batches = new Set<Batch>();
   let kindBefore = "";
   let made = 0;
   let tables = 0;
   let timer: NodeJS.Timeout | undefined;
 
   /** A disk of that size that nobody had before. */
-  async function unused(kind: string): Promise<string> {
+  async function unused(kind: string): Promise<{ at: string; batch: Batch }> {
     for (;;) {
       const index = spare.findIndex((each) => each.kind === kind);
       const [found] = index < 0 ? [] : spare.splice(index, 1);
-      if (found) return found.at;
-      leave(spare.splice(0).map(({ at }) => at)); // nobody asks for their size any more
+      if (found) return found;
+      for (const other of spare.splice(0)) leave(other); // nobody asks for their size any more
       await mount(kind, kind === kindBefore ? together : 1);
       kindBefore = kind;
     }
   }
 
   async function mount(kind: string, count: number): Promise<void> {
-    const places = Array.from({ length: count }, () => free.pop() ?? makePlace());
-    const lines = places.flatMap((at) => [
-      `dagent ${at}/files tmpfs ${kind} 0 0`,
-      `dagent ${at}/pts devpts ${terminals} 0 0`,
+    const at = free.pop() ?? makePlace();
+    const disks = Array.from({ length: count }, (_, index) => join(at, String(index)));
+    const lines = disks.flatMap((disk) => [
+      `dagent ${disk}/files tmpfs ${kind} 0 0`,
+      `dagent ${disk}/pts devpts ${terminals} 0 0`,
     ]);
     const table = `table-${++tables}`;
-    writeFileSync(join(desk.here, table), `${lines.join("\n")}\n`);
+    writeFileSync(join(desk.here, table), `${[`${at} ${at} none bind 0 0`, ...lines].join("\n")}\n`);
     await shell
       .order(quoteAll([tools.mount, "-a", "-T", join(desk.inYard, table)]))
       .finally(() => rmSync(join(desk.here, table), { force: true }));
-    for (const at of places) spare.push({ kind, at });
+    const batch: Batch = { at, kept: new Set(disks), leaving: [] };
+    batches.add(batch);
+    for (const disk of disks) spare.push({ kind, at: disk, batch });
   }
 
   function makePlace(): string {
-    const at = join(path, `disk-${++made}`);
+    const at = join(path, `disks-${++made}`);
+    const disks = Array.from({ length: together }, (_, index) => String(index));
     readable(() => {
-      for (const name of ["", "files", "pts"]) mkdirSync(join(at, name));
+      for (const name of ["", ...disks.flatMap((disk) => [disk, `${disk}/files`, `${disk}/pts`])])
+        mkdirSync(join(at, name));
     });
     return at;
   }
 
-  function leave(places: string[]): void {
-    leaving.push(...places);
-    if (leaving.length >= together) letGo();
-    else if (leaving.length > 0) timer ??= setTimeout(letGo, holdMs).unref();
+  function leave({ at, batch }: { at: string; batch: Batch }): void {
+    batch.kept.delete(at);
+    batch.leaving.push(at);
+    if (batch.kept.size === 0) letGo(batch);
+    else timer ??= setTimeout(letAllGo, holdMs).unref();
   }
 
-  function letGo(): void {
-    clearTimeout(timer);
+  function letAllGo(): void {
     timer = undefined;
-    const places = leaving.splice(0);
-    const mounts = places.flatMap((at) => [`${at}/files`, `${at}/pts`]);
-    shell.order(quoteAll([tools.umount, "-l", ...mounts])).then(
-      () => free.push(...places),
+    for (const batch of batches) if (batch.leaving.length > 0) letGo(batch);
+  }
+
+  /** The whole batch, or those of it that nobody needs any more. */
+  function letGo(batch: Batch): void {
+    const { at, kept } = batch;
+    const some = batch.leaving.splice(0).flatMap((disk) => [`${disk}/files`, `${disk}/pts`]);
+    const isAll = kept.size === 0;
+    if (isAll) batches.delete(batch);
+    shell.order(quoteAll([tools.umount, "-l", ...(isAll ? [at] : some)])).then(
+      () => isAll && free.push(at),
       () => {}, // the yard is gone, and they with it
     );
   }
 
   return {
     async take(size: Limits["size"], uid: number | null): Promise<Disk> {
-      const at = await unused(diskOptions(size));
+      const disk = await unused(diskOptions(size));
       for (const name of ["work", "tmp", "shm", "home"]) {
-        const folder = `/proc/${shell.pid}/root${join(at, "files", name)}`;
+        const folder = `/proc/${shell.pid}/root${join(disk.at, "files", name)}`;
         mkdirSync(folder, 0o700);
         if (uid !== null) chownSync(folder, uid, uid);
       }
-      return { path: at, taken: () => leave([at]) };
+      return { path: disk.at, taken: () => leave(disk) };
     },
     close: () => clearTimeout(timer),
   };

@@ -81,6 +81,7 @@ export function openGround(
   readable(() => writeFileSync(filter, filterBytes, { mode: 0o644 }));
   const clear = clearingCommand(tools.found);
   const asRoot = process.getuid?.() === 0;
+  const accounts = tree?.version === 1 ? tree.folders : [];
   const numbers = openNumbers();
   const shown = [
     ...[...programs.values()].flatMap((program) => program.shown.map(({ from }) => from)),
@@ -94,7 +95,14 @@ export function openGround(
     const known = await yard?.catch(() => null);
     if (known && !known.isEnded()) return known;
     const openFiles = file.maximum.process.open_files;
-    const options = { tools: tools.found, shown, depot: depot?.folder ?? null, clear, openFiles };
+    const options = {
+      tools: tools.found,
+      shown,
+      depot: depot?.folder ?? null,
+      accounts,
+      clear,
+      openFiles,
+    };
     yard = openYard(join(folder.path, `yard-${++yards}`), options);
     return yard;
   }
@@ -102,7 +110,7 @@ export function openGround(
   async function make({ profile, limits, deps }: Want): Promise<Berth> {
     const number = await numbers.take();
     const uid = asRoot ? uidOf(process.pid, number) : null;
-    const cgroup = tree?.open(`box-${number}`, limits) ?? null;
+    const cgroup = tree?.open(`box-${number}`, limits, uid) ?? null;
     const giveBack = async () => {
       await cgroup?.close();
       numbers.give(number);
@@ -117,6 +125,8 @@ export function openGround(
         tools: tools.found,
         clear,
         counted: cgroup !== null,
+        tasks: cgroup?.tasks ?? null,
+        folders: accounts.length,
         uid,
         root,
         dev: place.dev,
@@ -129,7 +139,7 @@ export function openGround(
         deps: deps === undefined ? null : join(place.depot, deps),
       };
       const starter = await place.starter(number, uid);
-      const box = await openBox(starter, plan, (pid) => cgroup?.take(pid)).finally(disk.taken);
+      const box = await openBox(starter, plan, async (pid) => cgroup?.take(pid)).finally(disk.taken);
       return {
         box,
         cgroup,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { Failure } from "../contracts/failure.ts";
 import { inheritedFiles } from "./inherited.ts";
 
@@ -15,9 +15,12 @@ type Order = { script: string; done(): void; failed(why: string): void };
 
 const end = /(?:^|\n)end (\d+)\n$/;
 
-/** Starts the shell that this command ends in. It has nothing of this process's environment. */
-export function openShell([command = "", ...args]: string[]): Shell {
-  const child = spawnBare(command, args);
+/**
+ * Starts the shell that this command ends in. It has nothing of this process's environment, and of its files only those of
+ * `folders`, open from number 3 on.
+ */
+export function openShell([command = "", ...args]: string[], folders: string[] = []): Shell {
+  const child = spawnBare(command, args, folders);
   const orders: Order[] = [];
   let said = "";
   let ended = false;
@@ -63,16 +66,17 @@ export function openShell([command = "", ...args]: string[]): Shell {
 }
 
 /** With nothing of this process: not its environment, and not what whoever started it had left open. */
-function spawnBare(command: string, args: string[]): ChildProcess {
+function spawnBare(command: string, args: string[], folders: string[]): ChildProcess {
   const nowhere = openSync("/dev/null", "r+");
-  const others: ("ignore" | number)[] = [];
-  for (const fd of inheritedFiles(2)) {
+  const opened = folders.map((folder) => openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY));
+  const others: ("ignore" | number)[] = [...opened];
+  for (const fd of inheritedFiles(2 + opened.length)) {
     while (others.length + 3 < fd) others.push("ignore");
     others[fd - 3] = nowhere;
   }
   try {
     return spawn(command, args, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", ...others] });
   } finally {
-    closeSync(nowhere);
+    for (const file of [nowhere, ...opened]) closeSync(file);
   }
 }

@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { fds, starterCommand } from "./chain.ts";
+import { pipes, starterCommand } from "./chain.ts";
 import { readable } from "./folder.ts";
-import { quote, quoteAll } from "./quote.ts";
+import { quoteAll } from "./quote.ts";
 import { openShell, type Shell } from "./shell.ts";
 import type { Tool } from "./tools.ts";
 
@@ -25,7 +25,7 @@ export type Begun = Pipes & {
  * a box that looks at its open files, and who has such a file open can neither open it once more nor change its mode.
  */
 export type Starter = {
-  begin(script: string, given: { args: string[]; filter: string }): Begun;
+  begin(script: string, args: string[]): Begun;
   isEnded(): boolean;
   close(): void;
 };
@@ -39,16 +39,25 @@ export type StarterPlan = {
   enter: string[];
   openFiles: number; // the most that any box may be given
   uid: number | null;
+  accounts: string[]; // folders for it to have open
 };
 
 /** A small disk of a yard's, for what it needs itself. */
 export type Desk = { inYard: string; here: string }; // here: how this process reaches it
 
-const outputs = ["stdout", "stderr", "report"] as const;
-const names = ["control", ...outputs] as const;
+const names = [pipes.in, ...pipes.out] as const;
 
 /** Opens one. Throws `sandbox_unavailable` with what the system said. */
-export async function openStarter({ desk, name, shell, tools, enter, uid, ...rest }: StarterPlan): Promise<Starter> {
+export async function openStarter({
+  desk,
+  name,
+  shell,
+  tools,
+  enter,
+  uid,
+  accounts,
+  ...rest
+}: StarterPlan): Promise<Starter> {
   const folder = join(desk.here, name);
   readable(() => mkdirSync(folder));
   const place = `${join(desk.inYard, name)}-place`;
@@ -63,7 +72,7 @@ export async function openStarter({ desk, name, shell, tools, enter, uid, ...res
       .join(" && "),
   );
   const within = [...enter, `--wd=${folder}-place`];
-  const starter = openShell(starterCommand({ tools, uid, enter: within, ...rest }));
+  const starter = openShell(starterCommand({ tools, uid, enter: within, ...rest }), accounts);
   await starter.order(":");
   await shell.order(quoteAll([tools.umount, "-l", place]));
 
@@ -76,39 +85,33 @@ export async function openStarter({ desk, name, shell, tools, enter, uid, ...res
   }
 
   return {
-    begin(script, { args, filter }) {
-      readable(() => writeFileSync(join(folder, "args"), args.map((argument) => `${argument}\0`).join("")));
+    begin(script, args) {
+      readable(() => writeFileSync(join(folder, pipes.args), args.map((argument) => `${argument}\0`).join("")));
       allow(0o600, uid);
-      const pipes: Pipes = {
+      const ends: Pipes = {
         control: openPipe(join(folder, "control"), "write"),
         stdout: openPipe(join(folder, "stdout"), "read"),
         stderr: openPipe(join(folder, "stderr"), "read"),
         report: openPipe(join(folder, "report"), "read"),
       };
-      const files = [
-        `${fds.control}<control`,
-        ...outputs.map((pipe) => `${fds[pipe]}>${pipe}`),
-        `${fds.args}<args ${fds.about}>&${fds.report} ${fds.filter}<${quote(filter)}`,
-      ];
       let sealed = false;
-      const order = `:; (${script}) ${files.join(" ")}`; // alone in its line, dash would forget its files
-      const over = starter.order(order).then(
+      const over = starter.order(`(${script})`).then(
         () => "",
         (thrown: Error) => thrown.message,
       );
-      const closed = [pipes.stdout, pipes.stderr].map(
+      const closed = [ends.stdout, ends.stderr].map(
         (pipe) => new Promise<void>((resolve) => pipe.once("close", () => resolve())),
       );
       return {
-        ...pipes,
+        ...ends,
         seal() {
           sealed = true;
           allow(0, uid === null ? null : 0);
         },
         ended: over.then(async (words) => {
-          pipes.control.destroy();
-          pipes.report.destroy();
-          if (!sealed) for (const pipe of [pipes.stdout, pipes.stderr]) pipe.destroy(); // perhaps without another end
+          ends.control.destroy();
+          ends.report.destroy();
+          if (!sealed) for (const pipe of [ends.stdout, ends.stderr]) pipe.destroy(); // perhaps without another end
           await Promise.all(closed);
           return words;
         }),

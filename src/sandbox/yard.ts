@@ -28,6 +28,7 @@ export type YardOptions = {
   tools: Record<Tool, string>;
   shown: string[]; // the paths of this host that boxes may be shown, besides the system's own
   depot: string | null; // a folder of this host that is to be reached from the yard too
+  accounts: string[]; // of the account tree: what begins boxes is to have them open
   clear: string[]; // as in a box's plan
   openFiles: number; // the most that any box may be given
 };
@@ -47,22 +48,25 @@ const devices = {
  * own; a plain user gets a user namespace too, in which to be root. What cannot be done throws `sandbox_unavailable` with
  * the words of the system.
  */
-export async function openYard(path: string, { tools, shown, depot, clear, openFiles }: YardOptions): Promise<Yard> {
+export async function openYard(
+  path: string,
+  { tools, shown, depot, accounts, clear, openFiles }: YardOptions,
+): Promise<Yard> {
   readable(() => mkdirSync(path));
   const asRoot = process.getuid?.() === 0;
   const shell = openShell([tools.unshare, ...(asRoot ? [] : ["-r"]), "-m", "--", "/bin/sh"]);
   await shell.order("cd /");
-  if (asRoot) {
-    const needed = [path, ...(depot === null ? [] : [depot]), "/dev", "/proc", ...Object.values(tools)];
-    const rest = unneeded(readMounts(), needed, [...system, ...shown]);
-    if (rest.length > 0) await shell.order(`${quoteAll([tools.umount, "-l", ...rest])} || true`);
-  }
   const dev = join(path, "dev");
   await makeDevices(dev, { shell, tools, asRoot });
   const depotHere = join(path, "depot");
   if (depot !== null) {
     readable(() => mkdirSync(depotHere));
     await shell.order(quoteAll([tools.mount, "--bind", depot, depotHere]));
+  }
+  if (asRoot) {
+    const needed = [path, "/dev", "/proc", ...Object.values(tools)];
+    const rest = unneeded(readMounts(), needed, [...system, ...shown]);
+    if (rest.length > 0) await shell.order(`${quoteAll([tools.umount, "-l", ...rest])} || true`);
   }
   const desk = { inYard: join(path, "desk"), here: `/proc/${shell.pid}/root${join(path, "desk")}` };
   readable(() => mkdirSync(desk.inYard));
@@ -89,7 +93,7 @@ export async function openYard(path: string, { tools, shown, depot, clear, openF
     const known = await starters.get(number)?.catch(() => null);
     if (known && !known.isEnded()) return known;
     const name = `starter-${++begun}`;
-    const opening = openStarter({ desk, name, shell, tools, clear, enter, openFiles, uid });
+    const opening = openStarter({ desk, name, shell, tools, clear, enter, openFiles, uid, accounts });
     starters.set(number, opening);
     return opening;
   }
@@ -131,7 +135,7 @@ export function unneeded(mounts: Mount[], needed: string[], shown: string[]): st
     .map(({ at }) => at)
     .filter((at) => at !== "/")
     .filter((at) => !real.some((path) => isBelow(path, at)) && !whole.some((folder) => isBelow(at, folder)));
-  return [...new Set(rest)].filter((at) => !rest.some((above) => above !== at && isBelow(at, above)));
+  return rest.filter((at) => !rest.some((above) => above !== at && isBelow(at, above)));
 }
 
 function realPath(path: string): string {

@@ -93,10 +93,10 @@ const allowAll = Buffer.from([0x06, 0, 0, 0, 0, 0, 0xff, 0x7f]);
 const allButNetwork = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"];
 const allButProcesses = ["--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"];
 
-/** Whether an argument is part of `--ro-bind /dev/null /proc/…`. */
+/** Whether an argument is part of `--dev-bind …/null /proc/…`. */
 function isMask(args: string[], at: number): boolean {
   return [at, at - 1, at - 2].some(
-    (from) => args[from] === "--ro-bind" && args[from + 1] === "/dev/null" && args[from + 2]?.startsWith("/proc/"),
+    (from) => args[from] === "--dev-bind" && args[from + 1]?.endsWith("/null") && args[from + 2]?.startsWith("/proc/"),
   );
 }
 
