@@ -98,6 +98,22 @@ describe.skipIf(!boxes.ground)(`boxes that wait ${boxes.title}`, () => {
     await expect.poll(() => berths().waiting(), { timeout: 5000 }).toBeGreaterThan(0);
   });
 
+  test("are begun one after the other by a shell of their user's, and end with it; another begins the next", async () => {
+    const alone = { limits: { size: { inodes: 300 } } };
+    const first = await berths().take(want("shell", alone.limits));
+    const beginner = parentOf(first.box.outside);
+    await leave(first);
+    const second = await berths().take(want("shell", alone.limits));
+    const ended = second.box.ended;
+
+    expect(parentOf(beginner)).toBe(process.pid);
+    process.kill(parentOf(second.box.outside), "SIGKILL");
+    await ended;
+    await leave(second);
+    const { out } = await boxes.run({ ...alone, steps: ["echo well"] });
+    expect(out[0]).toBe("well\n");
+  });
+
   test("are taken only under the limits they were made with: new limits hold from the next run on", async () => {
     const smaller = { ...shipped, defaults: { ...shipped.defaults, size: { ...shipped.defaults.size, inodes: 100 } } };
     berths().warm([want("shell")], 4);
@@ -138,6 +154,10 @@ function childrenOfBoxes(): number[] {
       const stat = textOf(`/proc/${pid}/stat`);
       return stat.includes("(bwrap) ") && !stat.includes(") Z ");
     });
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1]);
 }
 
 function childrenOf(pid: number): number[] {
