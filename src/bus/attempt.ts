@@ -37,13 +37,13 @@ export type Workshop = Settling & {
 export class Attempt implements Settled {
   readonly message: Taken;
   readonly shop: Workshop;
-  readonly left: Left = { staged: [], records: [] };
   /** By performance.now(): what takes longer than this is ended. */
   readonly overAt: number;
   readonly #handler: AnyHandler;
   #open = true; // nothing has come of it yet
   #stopped: Failure | null = null;
   #control: AbortController | null = null;
+  #left: Left | null = null;
 
   constructor(handler: AnyHandler, message: Taken, shop: Workshop) {
     this.message = message;
@@ -74,6 +74,12 @@ export class Attempt implements Settled {
     this.#failed(reason);
   }
 
+  /** What it leaves beside its outcome. Most leave nothing. */
+  get left(): Left {
+    this.#left ??= { staged: [], records: [] };
+    return this.#left;
+  }
+
   /** Fires with `abort`. It is made only for a handler that asks: signals are dear. */
   get signal(): AbortSignal {
     this.#control ??= new AbortController();
@@ -98,7 +104,8 @@ export class Attempt implements Settled {
   #came(outcome: Outcome<unknown>): void {
     if (!this.#open) return;
     this.#open = false;
-    const { message, shop, left } = this;
+    const { message, shop } = this;
+    const left = this.#left ?? nothingLeft;
     try {
       checkResult(this.#handler, outcome);
       if (!isPlain(message, outcome, left)) {
@@ -137,6 +144,8 @@ export class Attempt implements Settled {
     );
   }
 }
+
+const nothingLeft: Left = { staged: [], records: [] };
 
 /** Ends an attempt that has taken too long, or whose message has outlived its time. */
 export function endLate(attempt: Attempt): void {

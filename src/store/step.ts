@@ -150,27 +150,26 @@ function linesOf(done: Done[], of: (one: Done) => unknown): string {
 /** Between what belongs to one pack and to the next; no JSON has it. */
 const between = "\u0001";
 
-/** Taking the lease away is the fence here: it must still be as it was when it was given. */
+/** Taking the lease away is the fence here: no token is given twice, and nothing may have been taken out of it since. */
 function settlingPacks({ packs, worker }: Round): Part {
   const idsOf = packs.map((pack) => pack.map(({ message }) => Number(message.id)));
   const bases = idsOf.map((ids) => Math.min(...ids));
   return part`
     packs as materialized (
-      select p.base, p.top, p.token, p.ids::bigint[] as ids, p.places::smallint[] as places,
-             p.attempts::smallint[] as attempts, p.results, p.answers
+      select p.base, p.top, p.token, p.places::smallint[] as places, p.attempts::smallint[] as attempts, p.results,
+             p.answers
       from rows from (
         unnest(${array(bases)}::bigint[]), unnest(${array(idsOf.map((ids) => Math.max(...ids)))}::bigint[]),
         unnest(${array(packs.map(([first]) => first?.message.token ?? "0"))}::bigint[]),
-        string_to_table(${idsOf.map(array).join(between)}, E'\x01'),
         string_to_table(${idsOf.map((ids, n) => array(ids.map((id) => id - (bases[n] ?? 0)))).join(between)}, E'\x01'),
         string_to_table(${packs.map((pack) => array(pack.map(({ message }) => message.attempts))).join(between)}, E'\x01'),
         string_to_table(${packs.map((pack) => linesOf(pack, ({ result }) => result)).join(between)}, E'\x01'),
         string_to_table(${packs.map((pack) => linesOf(pack, ({ answer }) => answer)).join(between)}, E'\x01')
-      ) as p (base, top, token, ids, places, attempts, results, answers)
+      ) as p (base, top, token, places, attempts, results, answers)
     ),
     closed as (
       delete from bus_leases l using packs p
-      where l.token = p.token and l.worker = ${worker} and l.message_ids = p.ids
+      where l.token = p.token and l.worker = ${worker} and cardinality(l.message_ids) = cardinality(p.places)
       returning l.token, l.claimed_at, l.message_ids, l.lanes
     ),
     packed as (
@@ -187,8 +186,8 @@ const packedEnds = part`
 
 const lostPacks = part`
     union all
-    select 3, id::text
-    from packs p cross join lateral unnest(p.ids) id
+    select 3, (p.base + place)::text
+    from packs p cross join lateral unnest(p.places) place
     where not exists (select from closed c where c.token = p.token)`;
 
 /** The messages that follow. A trace that was called off goes nowhere. */
