@@ -1,11 +1,12 @@
 import { Failure } from "../contracts/failure.ts";
 import { type Address, type Asked, type Claim, type Lease, nothing, type Taken } from "../store/claims.ts";
 import type { Database } from "../store/database.ts";
-import { type Cap, claimUnder, runningNow } from "../store/running.ts";
+import { claimUnder, runningNow } from "../store/running.ts";
 import { takeOne } from "../store/single.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
 import { wake } from "../store/wake.ts";
 import type { Settled } from "./attempt.ts";
+import { apart, type Capped, type CapsOf } from "./caps.ts";
 import type { Flows } from "./flows.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
@@ -31,12 +32,6 @@ export type RoundOptions = {
   packFrom?: number | undefined; // a claim of so many that is all done is a pack
   caps?: (() => CapsOf | null) | undefined; // null: as many as they like may run
 };
-
-/** Under which names what goes to a role for a tenant counts, and how many may be in hand at one time. */
-export type CapsOf = (whose: { role: string; tenant: string }) => Cap[];
-
-/** Flows whose messages count under the same names. */
-type Capped = { caps: Cap[]; asked: Asked[] };
 
 type Queued = { done: Done; lease: Lease; whom: Settled };
 
@@ -88,7 +83,7 @@ export function openRounds(
   async function go(free: number, lanes: WorkerLanes): Promise<Taken[]> {
     const limit = Math.min(free, claimMost, reach);
     const wish = limit > 0 ? flows.ask(lanes, limit, performance.now()) : { asked: [], own: true };
-    const { asked, capped } = apart(wish.asked, lanes);
+    const { asked, capped } = apart(wish.asked, lanes, caps?.() ?? null);
     const asks = asked.length > 0;
     // Little: one statement and one commit for both. Much: two that run side by side.
     if (asks && queue.length >= besideFrom) settling ??= settleBeside();
@@ -127,24 +122,6 @@ export function openRounds(
     if (!first) return;
     reach = Math.max(1, Math.min(claimMost, 2 * reach, Math.floor((claimBytes * taken.length) / bytes)));
     leases.set(first.lease, { size: leased, open: leased, sure: true, runsOut: false, gone: false, capped });
-  }
-
-  /** What is asked for, and apart from it what may be in hand only so many times. */
-  function apart(all: Asked[], lanes: WorkerLanes): { asked: Asked[]; capped: Capped[] } {
-    const capsOf = caps?.();
-    if (!capsOf) return { asked: all, capped: [] };
-    const asked: Asked[] = [];
-    const groups = new Map<string, Capped>();
-    for (const flow of all) {
-      const lane = lanes.get(flow.lane);
-      const own = lane ? capsOf({ role: `${lane.service}.${lane.role}`, tenant: flow.tenant }) : [];
-      const key = own.map((cap) => cap.name).join("\n");
-      const group = groups.get(key);
-      if (own.length === 0) asked.push(flow);
-      else if (group) group.asked.push(flow);
-      else groups.set(key, { caps: own, asked: [flow] });
-    }
-    return { asked, capped: [...groups.values()] };
   }
 
   /** Claims of flows with a cap, each group in a transaction of its own. What was claimed is never lost to an error. */

@@ -13,10 +13,11 @@ import { extend } from "../store/leases.ts";
 import { listen, type Wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
 import { Attempt, endLate, type Workshop } from "./attempt.ts";
+import type { CapsOf } from "./caps.ts";
 import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
-import { type CapsOf, openRounds, type WorkerLanes } from "./round.ts";
+import { openRounds, type WorkerLanes } from "./round.ts";
 import { giveBack } from "./settle.ts";
 import { upkeep } from "./upkeep.ts";
 
