@@ -1,6 +1,7 @@
 import type { FailureRecord } from "../contracts/failure.ts";
 import { jsonText, type Sql } from "./database.ts";
 import type { Claimed, Flow } from "./messages.ts";
+import { endedTwice } from "./step.ts";
 
 /** An attempt that did not end well, or a message that ended while it waited. */
 export type Ending = {
@@ -65,7 +66,7 @@ export async function endBadly(tx: Sql, endings: Ending[]): Promise<void> {
            count(*) filter (where status = 'retry'), count(*) filter (where status = 'dead'),
            count(*) filter (where status = 'expired'), count(*) filter (where status = 'cancelled'),
            count(*) filter (where blamed)
-    from e group by lane`;
+    from e group by lane`.catch(endedTwice);
 }
 
 /** Takes a message of an ordered role out of its line. The next one of its key is due, now or at its time; answers where. */

@@ -14,8 +14,8 @@ export async function extend(
 }
 
 /**
- * Locks a lease for the settlement of one of its messages. False: it is no longer held, or the attempt has ended, so
- * nothing may be settled.
+ * Keeps a lease from going while one of its messages is settled; others of it may be settled at the same time, and its
+ * worker may prolong it. Null: it is no longer held, or the attempt has ended, so nothing may be settled.
  */
 export async function hold(tx: Sql, message: Claimed): Promise<{ claimedAt: string } | null> {
   const [held] = await tx<{ claimedAt: string }[]>`
@@ -23,7 +23,7 @@ export async function hold(tx: Sql, message: Claimed): Promise<{ claimedAt: stri
     where token = ${message.token} and worker = ${message.worker} and ${message.id} = any (message_ids)
       and not exists (select from bus_attempts a
                       where a.message_id = ${message.id} and a.attempts = ${message.attempts})
-    for update of l`;
+    for key share of l`;
   return held ?? null;
 }
 

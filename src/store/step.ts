@@ -104,7 +104,7 @@ export type Stepped = Claim & { lost: string[] };
 const empty = part``;
 
 /** An attempt that has ended already cannot end again, whoever asks. */
-function endedTwice(error: unknown): never {
+export function endedTwice(error: unknown): never {
   const { code, table } =
     typeof error === "object" && error !== null ? (error as { code?: string; table?: string }) : {};
   if (code !== "23505" || !table?.startsWith("bus_attempts")) refused(error);
@@ -129,7 +129,7 @@ function settlingRows({ done, worker }: Round): Part {
     held as materialized (
       select token, claimed_at, message_ids from bus_leases
       where token = any (array(select token from ends)) and worker = ${worker}
-      for update
+      for key share
     ),
     drawn as materialized (select nextval('bus_ids') as id),
     ended as (

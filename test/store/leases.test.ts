@@ -64,6 +64,26 @@ describe("claims and leases", () => {
     expect(await take("chat.ask")).toEqual([]);
   });
 
+  test("messages of one claim are settled side by side, and their lease is prolonged meanwhile; it stays until they are", async () => {
+    for (const key of ["a", "b"]) await put("chat.ask", key);
+    const [one, two] = await take("chat.ask");
+    if (!one || !two) throw new Error("two were claimed");
+    expect(one.token).toBe(two.token);
+
+    await world.sql.begin(async (settling) => {
+      await hold(settling, one);
+      await world.sql.begin(async (other) => {
+        await other`set local lock_timeout = '2s'`; // who would have to wait fails
+        expect(await hold(other, two)).not.toBeNull();
+        expect(await extend(other, { worker: "w1", tokens: [one.token], leaseMs: 10_000 })).toEqual([one.token]);
+      });
+      await world.moveClock(11);
+      expect(await world.sql.begin((tx) => lapsed(tx, ["chat.ask"], 10))).toEqual([]); // it ran out, and is in use
+    });
+
+    expect(await world.sql.begin((tx) => lapsed(tx, ["chat.ask"], 10))).toHaveLength(2);
+  });
+
   test("messages are not claimed for a role that was not asked for", async () => {
     await put("rag.query");
 
