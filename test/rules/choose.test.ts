@@ -91,7 +91,8 @@ describe("a choice", () => {
           return;
         }
         expect(able.reduce((sum, { propensity }) => sum + propensity, 0)).toBeCloseTo(1, 12);
-        if (any.rule.exploration.share / able.length > 0) expect(able.every(({ propensity }) => propensity > 0)).toBe(true);
+        if (any.rule.exploration.share / able.length > 0)
+          expect(able.every(({ propensity }) => propensity > 0)).toBe(true);
         expect(choice.propensity).toBeGreaterThan(0);
       }),
     );
