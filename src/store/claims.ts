@@ -21,10 +21,7 @@ export type Wanted = {
 /** What all messages of a lane have in common. */
 export type Address = { service: string; role: string; shard: number };
 
-/**
- * A lease as the worker that claimed it knows it. A token alone does not tell: when the server dies, a claim that did not
- * wait for the disk was never made, and its token is given again.
- */
+/** A lease as the worker that claimed it knows it. Some of its messages may have been taken out of it since. */
 export type Lease = { token: string; ids: string[] };
 
 /** A claimed message. */

@@ -88,7 +88,7 @@ async function letGo(sql: Sql, { freed, worker }: Round): Promise<Stepped> {
   return { ...nothing, lost: [] };
 }
 
-/** A lease goes when it is the one we know: its token may have been given to other messages since. */
+/** A lease goes when it is as we know it: what others left in it is still somebody's. */
 function freeing(freed: Lease[], worker: string): Part {
   return part`
     delete from bus_leases l
