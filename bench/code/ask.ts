@@ -9,15 +9,8 @@ export type Ended = { traceId: string; answer: Answer | null; failure: FailureVi
 /** Asks, and waits for the end of the trace. */
 export async function askThrough(client: Client, request: Partial<ChatRequest>): Promise<Ended> {
   const began = performance.now();
-  const { trace_id: traceId } = await client.chat(request);
-  for await (const news of client.follow(traceId)) {
-    if (news.name !== "answer" && news.name !== "failure") continue;
-    const ms = performance.now() - began;
-    return news.name === "answer"
-      ? { traceId, answer: news.answer, failure: null, ms }
-      : { traceId, answer: null, failure: news.failure, ms };
-  }
-  return { traceId, answer: null, failure: null, ms: performance.now() - began };
+  const { trace_id: traceId, answer, failure } = await client.ask(request);
+  return { traceId, answer, failure, ms: performance.now() - began };
 }
 
 /** Why a task was not solved, in a word or a line; null when it was. */

@@ -1,7 +1,10 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { type ApprovalAnswer, ApprovalList, type ApprovalsQuery, ApprovalView } from "../contracts/approval.ts";
 import type { ChatRequest, WorkflowRequest } from "../contracts/chat.ts";
 import { GateView } from "../contracts/code.ts";
+import { Failure } from "../contracts/failure.ts";
 import {
   Accepted,
   ArtifactList,
@@ -9,6 +12,7 @@ import {
   BudgetList,
   Cancelled,
   CircuitList,
+  Ended,
   Health,
   KeyCreated,
   KeyList,
@@ -46,6 +50,10 @@ import { type FollowOptions, follow, type News } from "./follow.ts";
 import { ask, type Call, type Door, read } from "./request.ts";
 import { packed, type TarFile, tarOf } from "./tar.ts";
 
+/** One request lasts no longer than proxies let one last; then it is sent again, which changes nothing. */
+const prefer = "wait=50";
+const patience = 10; // requests in a row that nobody answers
+
 /** How a request is sent: its key, its place in the caller's own trace, and when to give up. */
 export type Sending = { idempotencyKey?: string; traceparent?: string; signal?: AbortSignal };
 
@@ -58,6 +66,11 @@ export type File = { content: Uint8Array; contentType: string; sha256: string };
  */
 export type Client = {
   chat(request: z.input<typeof ChatRequest>, sending?: Sending): Promise<Accepted>;
+  /**
+   * The same, and waits for the end; a connection that breaks is taken up again under the same key. A failure of the trace
+   * is part of what is answered. Throws the signal's reason when that fires.
+   */
+  ask(request: z.input<typeof ChatRequest>, sending?: Sending): Promise<Ended>;
   /** Uploads a project, piece by piece. What it answers is named in `upload` of a request. */
   upload(files: AsyncIterable<TarFile>): Promise<UploadView>;
   /** The same of a git bundle: the files of its HEAD. */
@@ -119,6 +132,23 @@ export function openClient(door: Door): Client {
 
   return {
     chat: (body, sending) => json(Accepted, { method: "POST", path: "/api/chat", body, ...sent(sending) }),
+    async ask(body, { idempotencyKey = randomUUID(), ...sending } = {}) {
+      const { headers, ...rest } = sent({ ...sending, idempotencyKey });
+      const call: Call = { method: "POST", path: "/api/chat", body, ...rest, headers: { ...headers, prefer } };
+      for (let vain = 0; ; vain += 1) {
+        try {
+          for (;;) {
+            const ended = await json(z.union([Ended, Accepted]), call);
+            if ("answer" in ended) return ended;
+            vain = 0; // it lives, and takes its time
+          }
+        } catch (error) {
+          sending.signal?.throwIfAborted();
+          if (!(error instanceof Failure && error.code === "gateway_unreachable") || vain === patience) throw error;
+          await pause(1000, undefined, sending.signal && { signal: sending.signal });
+        }
+      }
+    },
     upload: (files) =>
       json(UploadView, {
         method: "POST",

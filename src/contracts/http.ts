@@ -39,6 +39,10 @@ export const FailureView = z.object({
 });
 export type FailureView = z.infer<typeof FailureView>;
 
+/** 200 to who prefers to wait: the trace is over. `answer` when it ended well, `failure` when it did not. */
+export const Ended = Accepted.extend({ answer: Answer.nullable(), failure: FailureView.nullable() });
+export type Ended = z.infer<typeof Ended>;
+
 /** A trace: `answer` when it ended well, `failure` when it did not. */
 export const TraceView = z.object({
   trace_id: TraceId,

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { publish } from "../bus/publish.ts";
 import { Failure } from "../contracts/failure.ts";
-import type { Accepted } from "../contracts/http.ts";
+import type { Accepted, Ended } from "../contracts/http.ts";
 import { IdempotencyKey, type Intent } from "../contracts/message.ts";
 import { knownKey } from "../store/messages.ts";
 import { traceOf } from "../store/traces.ts";
@@ -9,13 +9,14 @@ import { refuseTooMany } from "./pressure.ts";
 import type { RouteTools } from "./route.ts";
 import { sendStream, wantsStream } from "./stream.ts";
 import { traceIdIn } from "./traceparent.ts";
+import { untilEnd, waitMsIn } from "./wait.ts";
 
 /** What a route lets in: the role that takes it first, and the parsed body. */
 export type Wish = { to: string; intent: Intent; payload: unknown };
 
 /**
- * Stores a request on the bus and answers 202 with its trace, or, when the caller asks for server-sent events, the
- * trace as it happens. The same Idempotency-Key with the same body answers the first trace, marked
+ * Stores a request on the bus and answers 202 with its trace; when the caller asks for server-sent events, the trace as
+ * it happens; when the caller prefers to wait, 200 with how the trace ended, if it does in that time. The same Idempotency-Key with the same body answers the first trace, marked
  * `idempotency-replayed`. Throws `invalid_idempotency_key`, `idempotency_conflict`, `payload_too_large`,
  * `too_many_requests`.
  */
@@ -25,10 +26,22 @@ export async function admit(
   tools: RouteTools,
 ): Promise<FastifyReply> {
   const { tenant } = request.identity;
+  const waitMs = wantsStream(request) ? null : waitMsIn(request);
   const { traceId, fresh, links } = await letIn({ request, reply }, wish, tools);
   if (wantsStream(request)) return sendStream(reply, tools.feed.open({ traceId, tenant, after: "0" }));
 
-  const known = fresh ? null : await traceOf(tools.sql, traceId, tenant);
+  if (waitMs !== null) reply.header("preference-applied", `wait=${waitMs / 1000}`);
+  const known =
+    waitMs !== null
+      ? await untilEnd({ request, feed: tools.feed }, { traceId, tenant }, { withinMs: waitMs, fresh })
+      : fresh
+        ? null
+        : await traceOf(tools.sql, traceId, tenant);
+  if (waitMs !== null && known && known.status !== "open") {
+    const { status, answer, failure } = known;
+    const ended: Ended = { trace_id: traceId, status, links, answer, failure };
+    return reply.code(200).header("cache-control", "no-store").send(ended);
+  }
   const accepted: Accepted = { trace_id: traceId, status: known?.status ?? "open", links };
   return reply.code(202).header("cache-control", "no-store").send(accepted);
 }

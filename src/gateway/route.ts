@@ -3,7 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServer
 import { z } from "zod";
 import type { ApprovalPolicy } from "../contracts/approval.ts";
 import type { OrchestratorPolicy } from "../contracts/choice.ts";
-import { Accepted, Problem } from "../contracts/http.ts";
+import { Accepted, Ended, Problem } from "../contracts/http.ts";
 import type { LimitsPolicy } from "../contracts/policy.ts";
 import type { Database } from "../store/database.ts";
 import type { Identity } from "./guard.ts";
@@ -55,9 +55,16 @@ export const admission = {
   headers: z.looseObject({
     "idempotency-key": z.string().optional().describe("1 to 200 visible ASCII characters: asking twice is asking once"),
     traceparent: z.string().optional().describe("W3C Trace Context: its trace id becomes the trace_id"),
+    prefer: z
+      .string()
+      .optional()
+      .describe("`wait=30`: answer when the trace is over, or after so many seconds (RFC 7240)"),
   }),
   response: {
-    200: { description: "The events of the trace, then `answer` or `failure`", content: eventStream },
+    200: {
+      description: "How the trace ended, to who prefers to wait; or its events, then `answer` or `failure`",
+      content: { "application/json": { schema: Ended }, ...eventStream },
+    },
     202: { description: "Stored; see the trace", content: { "application/json": { schema: Accepted } } },
     ...problems,
   },

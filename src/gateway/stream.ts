@@ -7,6 +7,7 @@ import { type BusEvent, eventsInOrder } from "../store/events.ts";
 import { listenToSaid } from "../store/tokens.ts";
 import { type Trace, traceOf } from "../store/traces.ts";
 import { listen } from "../store/wake.ts";
+import { type Bell, newBell } from "./bell.ts";
 
 const pollMs = 1000; // how long a lost wake-up can cost
 const breathMs = 40; // news that come in so short a time are read at once; the end is never kept waiting
@@ -17,6 +18,14 @@ const streamsMax = 256;
 export type Feed = {
   /** A trace's events after an id, then its answer or failure, as server-sent events. Throws `too_many_requests`. */
   open(wish: Wish): Readable;
+  /**
+   * Waits until a trace is over, for at most `withinMs`; answers it as it stands then, null when there is none.
+   * `fresh`: it was just let in. Throws `too_many_requests`.
+   */
+  ended(
+    wish: Omit<Wish, "after">,
+    wait: { withinMs: number; fresh: boolean; gone: AbortSignal },
+  ): Promise<Trace | null>;
   close(): Promise<void>;
 };
 
@@ -49,25 +58,50 @@ export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed 
     });
   }
 
+  /** A bell for a trace, and how it is taken down. */
+  function hang(traceId: string): { bell: Bell; takeDown: () => void } {
+    if (streams >= streamsMax) {
+      throw new Failure("too_many_requests", `${streamsMax} streams are open; read the trace without a stream`);
+    }
+    streams += 1;
+    hear();
+    const bell = newBell();
+    if (closing) bell.end();
+    const shared = bells.get(traceId) ?? new Set();
+    bells.set(traceId, shared.add(bell));
+    const takeDown = () => {
+      streams -= 1;
+      bell.end();
+      shared.delete(bell);
+      if (shared.size === 0) bells.delete(traceId);
+    };
+    return { bell, takeDown };
+  }
+
   return {
     open(wish) {
-      if (streams >= streamsMax) {
-        throw new Failure("too_many_requests", `${streamsMax} streams are open; read the trace without a stream`);
-      }
-      streams += 1;
-      hear();
-      const bell = newBell();
-      if (closing) bell.end();
-      const shared = bells.get(wish.traceId) ?? new Set();
-      bells.set(wish.traceId, shared.add(bell));
+      const { bell, takeDown } = hang(wish.traceId);
       const stream = Readable.from(frames(wish, { sql, log, heartbeatMs, bell }), { objectMode: false });
-      stream.once("close", () => {
-        streams -= 1;
-        bell.end();
-        shared.delete(bell);
-        if (shared.size === 0) bells.delete(wish.traceId);
-      });
+      stream.once("close", takeDown);
       return stream;
+    },
+    async ended({ traceId, tenant }, { withinMs, fresh, gone }) {
+      const { bell, takeDown } = hang(traceId);
+      gone.addEventListener("abort", bell.end, { once: true });
+      const until = performance.now() + withinMs;
+      try {
+        if (fresh) await bell.calm(Math.min(pollMs, withinMs)); // nothing of it can be over yet
+        for (;;) {
+          bell.muffle();
+          const trace = await traceOf(sql, traceId, tenant);
+          const leftMs = until - performance.now();
+          if (trace?.status !== "open" || leftMs <= 0 || bell.over) return trace;
+          await bell.calm(Math.min(pollMs, leftMs));
+        }
+      } finally {
+        gone.removeEventListener("abort", bell.end);
+        takeDown();
+      }
     },
     async close() {
       closing = true;
@@ -129,72 +163,6 @@ function frame(name: string, content: unknown, id: string | null): string {
 
 function lastFrame({ answer, failure }: Trace): string {
   return answer ? frame("answer", answer, null) : frame("failure", failure, null);
-}
-
-/** What a model is just saying, in which of its rounds. */
-type Words = { round: number; text: string };
-
-const wordsMost = 500; // pieces for a reader that is slow; older ones are lost
-
-/** Rings once for all that happened since it was muffled, so no news falls between reading and waiting. */
-type Bell = {
-  readonly over: boolean; // the reader has gone, or the gateway closes
-  ring(ended: boolean): void; // ended: the trace may be over
-  say(words: Words): void;
-  said(): Words[]; // since the last time
-  end(): void;
-  muffle(): boolean; // whether the trace may be over
-  rung(withinMs: number): Promise<boolean>; // false: it was not
-  calm(ms: number): Promise<void>; // a moment, unless the trace may be over
-};
-
-function newBell(): Bell {
-  let news = false;
-  let over = false;
-  let ended = false;
-  let wakeUp = () => {};
-  let words: Words[] = [];
-  const ring = (last: boolean) => {
-    news = true;
-    ended ||= last;
-    wakeUp();
-  };
-  /** Waits until `isSo`, which a ring may change. */
-  const until = (isSo: () => boolean, withinMs: number) =>
-    new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(isSo()), withinMs);
-      wakeUp = () => {
-        if (!isSo()) return;
-        clearTimeout(timer);
-        resolve(true);
-      };
-      wakeUp();
-    });
-  return {
-    get over() {
-      return over;
-    },
-    ring,
-    say(piece) {
-      words = [...words.slice(1 - wordsMost), piece];
-      ring(false);
-    },
-    said: () => words.splice(0),
-    end() {
-      over = true;
-      ring(false);
-    },
-    muffle() {
-      const was = ended;
-      news = false;
-      ended = false;
-      return was;
-    },
-    rung: (withinMs) => until(() => news || over, withinMs),
-    async calm(ms) {
-      await until(() => ended || over, ms);
-    },
-  };
 }
 
 /** True when the caller asks for server-sent events. */

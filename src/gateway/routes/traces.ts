@@ -16,6 +16,7 @@ import { type Envelope, envelopesOf, latestTraces, type Trace, traceOf } from ".
 import { waitsOf } from "../../store/waits.ts";
 import { eventStream, problems, type Routes } from "../route.ts";
 import { lastEventId, sendStream, wantsStream } from "../stream.ts";
+import { untilEnd, waitMsIn } from "../wait.ts";
 
 /** `GET /api/traces` and `GET /api/traces/:trace_id`: what happened to requests of the tenant. */
 export const traceRoutes: Routes = (app, { sql, feed }) => {
@@ -47,7 +48,7 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
     schema: {
       operationId: "trace",
       summary:
-        "All that one request caused; with Accept: text/event-stream as it happens, resuming after Last-Event-ID",
+        "All that one request caused; with Accept: text/event-stream as it happens, resuming after Last-Event-ID; with Prefer: wait=30 when it is over, or after so many seconds",
       params: z.object({ trace_id: TraceId }),
       response: {
         200: { description: "The trace", content: { "application/json": { schema: TraceAnswer }, ...eventStream } },
@@ -57,11 +58,18 @@ export const traceRoutes: Routes = (app, { sql, feed }) => {
     async handler(request, reply) {
       const { tenant } = request.identity;
       const traceId = request.params.trace_id.toLowerCase();
-      const trace = await traceOf(sql, traceId, tenant);
-      if (!trace) throw new Failure("not_found", `there is no trace ${traceId}`);
+      const found = await traceOf(sql, traceId, tenant);
+      if (!found) throw new Failure("not_found", `there is no trace ${traceId}`);
       if (wantsStream(request)) {
         return sendStream(reply, feed.open({ traceId, tenant, after: lastEventId(request) }));
       }
+      const withinMs = waitMsIn(request);
+      if (withinMs !== null) reply.header("preference-applied", `wait=${withinMs / 1000}`);
+      const waited =
+        withinMs !== null && found.status === "open"
+          ? await untilEnd({ request, feed }, { traceId, tenant }, { withinMs, fresh: false })
+          : null;
+      const trace = waited ?? found;
       const [messages, events, waits] = await Promise.all([
         envelopesOf(sql, traceId),
         eventsOf(sql, traceId),

@@ -3,9 +3,10 @@ import { ChatRequest, WorkflowRequest } from "../../contracts/chat.ts";
 import { BuildTestReport, GateView } from "../../contracts/code.ts";
 import { Failure, type FailureCode, failures } from "../../contracts/failure.ts";
 import { artifactAt, artifactBytes } from "../../store/artifacts.ts";
-import { traceOf } from "../../store/traces.ts";
+import type { Trace } from "../../store/traces.ts";
 import { admit, letIn } from "../admit.ts";
 import { admission, type Routes, type RouteTools } from "../route.ts";
+import { untilEnd } from "../wait.ts";
 
 /**
  * `POST /api/workflows/code-build-test`: builds and tests a project. With `?enforce=true` it is a gate: it waits for the
@@ -30,20 +31,22 @@ export const workflowRoutes: Routes = (app, tools) => {
       const payload = ChatRequest.parse({ intent: "code.buildtest", ...request.body });
       const wish = { to: "chat.ask", intent: payload.intent, payload };
       if (request.query.enforce === "false") return admit({ request, reply }, wish, tools);
-      request.raw.socket.setTimeout(0); // nothing is sent before the verdict
       const { tenant } = request.identity;
-      const { traceId } = await letIn({ request, reply }, wish, tools);
-      const events = tools.feed.open({ traceId, tenant, after: "0" });
-      request.raw.socket.once("close", () => events.destroy());
-      for await (const _ of events); // it ends with the trace
-      return reply.header("cache-control", "no-store").send(await verdictOf(traceId, tenant, tools));
+      const { traceId, fresh } = await letIn({ request, reply }, wish, tools);
+      const { feed } = tools;
+      const trace = await untilEnd(
+        { request, feed },
+        { traceId, tenant },
+        { withinMs: Number.POSITIVE_INFINITY, fresh },
+      );
+      return reply.header("cache-control", "no-store").send(await verdictOf(trace, tools));
     },
   });
 };
 
 /** The verdict of a trace that has ended. Throws `tests_failed` when it is red, or the failure the trace ended with. */
-async function verdictOf(traceId: string, tenant: string, { sql, artifactsBase }: RouteTools): Promise<GateView> {
-  const trace = await traceOf(sql, traceId, tenant);
+async function verdictOf(trace: Trace | null, { sql, artifactsBase }: RouteTools): Promise<GateView> {
+  const { trace_id: traceId = "", tenant = "" } = trace ?? {};
   const links = { trace: `/api/traces/${traceId}`, artifacts: `/api/artifacts/index?trace_id=${traceId}` };
   if (!trace?.answer) {
     const { code = "internal", message = "the stream of the trace broke off", details = {} } = trace?.failure ?? {};
