@@ -157,13 +157,15 @@ export async function runWorker(
   };
 }
 
-/** Counts what has ended, compares what shadows made of it, forgets what is too old. True: there may be more. */
+const sweepMost = 500; // of one turn
+
+/** Counts what has ended, compares what shadows made of it, forgets what is too old. True: there is more. */
 async function countAll(sql: Database, policy: OrchestratorPolicy, { historyMs }: Retention): Promise<boolean> {
-  const counted = await countEnds(sql, policy);
-  const compared = await compareShadows(sql);
-  const forgotten = await forgetDecisions(sql, { keepMs: historyMs, limit: 500 });
-  const closed = await forgetAccounts(sql, { keepMs: historyMs, limit: 500 });
-  return counted.length + compared.length + forgotten + closed > 0;
+  const counted = await countEnds(sql, { ...policy, limit: sweepMost });
+  const compared = await compareShadows(sql, sweepMost);
+  const forgotten = await forgetDecisions(sql, { keepMs: historyMs, limit: sweepMost });
+  const closed = await forgetAccounts(sql, { keepMs: historyMs, limit: sweepMost });
+  return [counted.length, compared.length, forgotten, closed].includes(sweepMost);
 }
 
 function retentionOf({ history }: BusPolicy): Retention {
