@@ -28,7 +28,9 @@ export async function afterEnd(
   { verdict, settling, news }: { verdict: Verdict; settling: Following; news: Wake },
 ): Promise<void> {
   if (verdict.status === "retry") {
-    if (verdict.delayMs <= 0) news.roles.push(`${message.service}.${message.role}`);
+    if (verdict.delayMs > 0) return;
+    news.roles.push(`${message.service}.${message.role}`);
+    news.look = true;
     return;
   }
   const fallback = verdict.status === "dead" ? await fallbackOf(tx, message, { verdict, settling }) : null;
@@ -114,7 +116,8 @@ async function publishIn(tx: Sql, drafts: Draft[], news: Wake): Promise<void> {
     const draft = drafts[n];
     if (!draft) continue;
     news.roles.push(`${draft.service}.${draft.role}`);
-    if (draft.delayMs <= 0) news.flows.push({ lane, priority: draft.priority, tenant: draft.tenant });
+    if (draft.delayMs > 0) news.look = true;
+    else news.flows.push({ lane, priority: draft.priority, tenant: draft.tenant });
   }
 }
 

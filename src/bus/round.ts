@@ -4,10 +4,11 @@ import type { Database } from "../store/database.ts";
 import { claimUnder, runningNow } from "../store/running.ts";
 import { takeOne } from "../store/single.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
-import { wake } from "../store/wake.ts";
+import type { Wake } from "../store/wake.ts";
 import type { Settled } from "./attempt.ts";
 import { apart, type Capped, type CapsOf } from "./caps.ts";
 import type { Flows } from "./flows.ts";
+import { addFlows, type Settling } from "./settle.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
 export type Rounds = {
@@ -56,7 +57,7 @@ const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
   { sql, name, leaseMs, concurrency, caps, packFrom = 32 }: RoundOptions,
-  { flows, ring }: { flows: Flows; ring: () => void },
+  { flows, ring, laneOf, tell }: { flows: Flows; ring: () => void } & Required<Pick<Settling, "laneOf" | "tell">>,
 ): Rounds {
   let queue: Queued[] = [];
   let freed: Lease[] = []; // of which nothing is left
@@ -278,14 +279,14 @@ export function openRounds(
   }
 
   function tellOthers(done: Done[]): void {
-    const roles = new Set<string>();
-    for (const { next } of done) for (const { service, role } of next) roles.add(`${service}.${role}`);
-    if (roles.size === 0 && done.length > tracesTold) return; // nobody follows hundreds of traces at a time
     if (done.length === 0) return;
     const told = done.slice(0, tracesTold);
     const traces = [...new Set(told.map(({ message }) => message.traceId))];
     const ended = told.filter(({ answer }) => answer !== null).map(({ message }) => message.traceId);
-    void wake(sql, { roles: [...roles], traces, flows: [], ended });
+    const news: Wake = { roles: [], traces, flows: [], ended };
+    for (const { next } of done) addFlows(news, next, laneOf);
+    if (news.roles.length === 0 && done.length > tracesTold) return; // nobody follows hundreds of traces at a time
+    void tell(news);
   }
 
   return {

@@ -10,7 +10,7 @@ import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
 import { openJoin } from "../store/joins.ts";
 import { hold, lapsed } from "../store/leases.ts";
-import type { Claimed } from "../store/messages.ts";
+import type { Claimed, Draft } from "../store/messages.ts";
 import { type Done, step } from "../store/step.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
@@ -29,6 +29,10 @@ export type Settling = {
   policy: () => RetryPolicy;
   chance: () => number;
   handlers: AnyHandler[];
+  /** Where the messages of a role and shard wait, as far as it is known here. */
+  laneOf?: (to: Pick<Draft, "service" | "role" | "shard">) => number | undefined;
+  /** Tells what changed; `wake`, unless somebody here is to hear it first. */
+  tell?: (news: Wake) => Promise<void>;
 };
 
 /**
@@ -93,10 +97,11 @@ export async function settleDone(
 }
 
 async function settleOnce(
-  { sql, artifactsBase }: Settling,
+  settling: Settling,
   message: Claimed,
   { outcome, staged, records, aside }: Left & { outcome: Outcome<unknown> },
 ): Promise<void> {
+  const { sql, artifactsBase } = settling;
   const done = await doneOf(sql, message, { outcome, records });
   const joined = outcome.join ? await follow(sql, message, outcome.join) : null;
   const waits = outcome.wait ? await waitOf(sql, message, outcome.wait) : null;
@@ -126,12 +131,12 @@ async function settleOnce(
       const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
       await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
     }
-    addFlows(news, next);
+    addFlows(news, next, settling.laneOf);
     // Behind a join or a wait, one message will follow: the branch is as long as it was.
     const more = joined || waits ? 1 : next.length;
     await closed(tx, message, { more, news });
   });
-  await wake(sql, news);
+  await tellNews(settling, news);
 }
 
 /**
@@ -157,7 +162,7 @@ export async function settleFailed(
     await endBadly(tx, [{ ...verdict, message, was: "held", worker: message.worker, claimedAt }]);
     await afterEnd(tx, message, { verdict, settling, news });
   });
-  await wake(sql, news);
+  await tellNews(settling, news);
   return verdict.status === "retry" ? verdict.delayMs : null;
 }
 
@@ -176,7 +181,7 @@ export async function giveBack(settling: Settling, message: Claimed): Promise<vo
     await closeReservations(tx, [{ id: message.id, figure: null }]);
     await afterEnd(tx, message, { verdict, settling, news });
   });
-  await wake(settling.sql, news);
+  await tellNews(settling, news);
 }
 
 /** A worker that stops is nobody's fault. */
@@ -224,7 +229,7 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
     }
     return messages.length;
   });
-  if (lost > 0) await wake(settling.sql, news);
+  if (lost > 0) await tellNews(settling, news);
   return lost;
 }
 
@@ -291,7 +296,17 @@ function newsOf({ traceId }: Claimed): Wake {
   return { roles: [], traces: [traceId], flows: [] };
 }
 
-/** The roles of messages that were just stored without their lanes: their workers look for themselves. */
-function addFlows(news: Wake, messages: { service: string; role: string }[]): void {
-  for (const { service, role } of messages) news.roles.push(`${service}.${role}`);
+async function tellNews({ sql, tell: say }: Settling, news: Wake): Promise<void> {
+  await (say ? say(news) : wake(sql, news));
+}
+
+/** Where messages wait that were just stored; of a role that nobody here plays, its workers look for themselves. */
+export function addFlows(news: Wake, drafts: Draft[], laneOf: Settling["laneOf"]): void {
+  for (const draft of drafts) {
+    const { service, role, priority, tenant, delayMs } = draft;
+    const lane = delayMs > 0 ? undefined : laneOf?.(draft);
+    news.roles.push(`${service}.${role}`);
+    if (lane === undefined) news.look = true;
+    else news.flows.push({ lane, priority, tenant });
+  }
 }

@@ -1,7 +1,6 @@
 import { stage } from "../store/artifacts.ts";
-import { tell } from "../store/events.ts";
+import { tellProgress } from "../store/events.ts";
 import { openUpload } from "../store/uploads.ts";
-import { wake } from "../store/wake.ts";
 import type { Attempt } from "./attempt.ts";
 import { putAside } from "./budget.ts";
 import type { Tools } from "./handler.ts";
@@ -84,8 +83,7 @@ export class AttemptTools implements Tools {
     const { shop, message } = this.#attempt;
     return async (text, data = {}) => {
       this.#attempt.check(); // an attempt that has ended has no progress
-      await tell(shop.sql, message, { what: "status", worker: shop.name, details: { text, ...data } });
-      await wake(shop.sql, { roles: [], traces: [message.traceId], flows: [], ended: [] });
+      await tellProgress(shop.sql, message, { worker: shop.name, details: { text, ...data } });
     };
   }
 

@@ -10,7 +10,8 @@ import { flowsOn, promote, watermark } from "../store/flows.ts";
 import { forget, type Retention, turnHistory } from "../store/history.ts";
 import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
 import { extend } from "../store/leases.ts";
-import { listen, type Wake } from "../store/wake.ts";
+import type { Flow } from "../store/messages.ts";
+import { listen, type Wake, wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
 import { Attempt, endLate, type Workshop } from "./attempt.ts";
 import type { CapsOf } from "./caps.ts";
@@ -18,7 +19,7 @@ import { openFlows } from "./flows.ts";
 import type { AnyHandler } from "./handler.ts";
 import { forgetRoles } from "./roles.ts";
 import { openRounds, type WorkerLanes } from "./round.ts";
-import { giveBack } from "./settle.ts";
+import { giveBack, type Settling } from "./settle.ts";
 import { upkeep } from "./upkeep.ts";
 
 export type WorkerOptions = Omit<Workshop, "settle" | "later" | "over"> & {
@@ -71,9 +72,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let ring = () => {};
   let whenEmpty = () => {};
   let ahead: Promise<Taken[]> | null = null; // a claim whose messages have not begun
-  const rounds = openRounds(options, { flows, ring: () => ring() });
+  let laneIds = new Map<string, number>();
+  const laneOf: NonNullable<Settling["laneOf"]> = (to) => laneIds.get(placeOf(to));
+  const rounds = openRounds(options, { flows, ring: () => ring(), laneOf, tell });
   const shop: Workshop = {
     ...options,
+    laneOf,
+    tell,
     settle: rounds.settle,
     over(attempt, settled) {
       running.delete(attempt);
@@ -96,12 +101,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   function hear(hint: Wake | null): void {
     for (const rootId of hint?.cancelled ?? []) callOff(rootId);
+    if (hint?.by === name) return; // we knew before everybody else
     const ours = hint?.flows.filter(({ lane }) => lanes.has(lane)) ?? [];
     flows.hear(ours, performance.now());
     // A hint that names a role of ours without saying where: look.
-    if (!hint || (hint.flows.length === 0 && hint.roles.some((role) => byRole.has(role)))) lookAt = 0;
+    const unsaid = !hint || hint.look || hint.flows.length === 0;
+    if (unsaid && (!hint || hint.roles.some((role) => byRole.has(role)))) lookAt = 0;
     else if (ours.length === 0) return;
     ring();
+  }
+
+  /** What we did we need not be told, and others hear it as soon. */
+  async function tell(news: Wake): Promise<void> {
+    hear(news);
+    void wake(sql, { ...news, flows: distinct(news.flows), roles: [...new Set(news.roles)], by: name });
   }
 
   function callOff(rootId: string): void {
@@ -202,6 +215,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await upkeep(options, { circuits: options.circuits?.() ?? null, breathe });
     const circuits = new Map((await openCircuits(sql)).map(({ lane, state }) => [lane, state]));
     lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: circuits.has(id) }]));
+    laneIds = new Map(all.map((lane) => [placeOf(lane), lane.id]));
     trials = [...circuits].flatMap(([lane, state]) => (state === "half_open" && lanes.has(lane) ? [lane] : []));
     if (trials.length > 0) ring();
     const seen = await watermark(sql);
@@ -294,4 +308,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await leave(sql, name).catch(() => {});
     },
   };
+}
+
+function placeOf({ service, role, shard }: { service: string; role: string; shard: number }): string {
+  return `${service}.${role}.${shard}`;
+}
+
+function distinct(flows: Flow[]): Flow[] {
+  return [...new Map(flows.map((flow) => [`${flow.lane} ${flow.priority} ${flow.tenant}`, flow])).values()];
 }

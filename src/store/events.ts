@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Message } from "../contracts/message.ts";
-import { jsonText, type Sql } from "./database.ts";
+import { jsonText, part, type Sql } from "./database.ts";
 import { factRows, insertFacts, type Fact as KindFact } from "./facts.ts";
 import type { Claimed } from "./messages.ts";
+import { wakeText } from "./wake.ts";
 
 /** A fact as it is shown: one row of `bus_events`, a view of the tables that hold the transitions and of `bus_facts`. */
 export type BusEvent = {
@@ -39,6 +40,22 @@ export async function tell(
             ${message.idempotencyKey}, ${message.attempts}, ${worker}, ${message.assignment?.agent_id ?? null},
             ${message.assignment?.agent_version ?? null}, ${message.assignment?.canary ?? false},
             ${jsonText(details)}::text::jsonb)`;
+}
+
+/**
+ * Appends how far a message is, and wakes who follows its trace, in one statement. It does not wait for the disk: what is
+ * told is on its way, and nothing depends on it.
+ */
+export async function tellProgress(
+  sql: Sql,
+  message: Claimed,
+  { worker, details }: { worker: string; details: Record<string, unknown> },
+): Promise<void> {
+  const hint = wakeText({ roles: [], traces: [message.traceId], flows: [], ended: [] });
+  const kind = part`bus_event_kind(${message.service}, 'status')`;
+  await sql`
+    with told as (${insertFacts(factRows(message, [{ kind: "", data: details }]), worker, kind)})
+    select pg_notify('bus_wake', ${hint}) where set_config('synchronous_commit', 'off', true) is not null`;
 }
 
 /** Appends several facts of one message, each of a kind of its own. */

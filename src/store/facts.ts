@@ -24,12 +24,12 @@ export function factRows(message: Claimed, facts: Fact[]) {
   }));
 }
 
-/** An insert whose `f` may still be restricted. */
-export function insertFacts(rows: ReturnType<typeof factRows>, worker: string | null): Part {
+/** An insert whose `f` may still be restricted. `kind` is how all of them are called, unless each says it. */
+export function insertFacts(rows: ReturnType<typeof factRows>, worker: string | null, kind: Part = part`f.kind`): Part {
   return part`
       insert into bus_facts (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
                              attempts, worker, agent_id, agent_version, canary, details)
-      select kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+      select ${kind}, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
              attempts, ${worker}, agent_id, agent_version, canary, details
       from jsonb_to_recordset(${jsonText(rows)}::text::jsonb) as f(
         kind text, service text, role text, shard smallint, tenant text, intent text, trace_id uuid, message_id bigint,

@@ -11,6 +11,8 @@ export type Wake = {
   flows: Flow[];
   cancelled?: string[];
   ended?: string[]; // of `traces`, those that are over; left out: any of them may be
+  look?: boolean; // not all of the new work is in `flows`: whoever plays one of `roles` looks
+  by?: string; // the worker who says it, and knows
 };
 
 /**
@@ -18,9 +20,13 @@ export type Wake = {
  * everybody also polls.
  */
 export async function wake(sql: Sql, hint: Wake): Promise<void> {
+  await sql`select pg_notify('bus_wake', ${wakeText(hint)})`.catch(() => {});
+}
+
+/** A notification holds less than 8,000 bytes: of more, only the roles are told. */
+export function wakeText(hint: Wake): string {
   const text = JSON.stringify(hint);
-  const short = text.length < 7500 ? text : JSON.stringify({ roles: [...new Set(hint.roles)], traces: [], flows: [] });
-  await sql`select pg_notify('bus_wake', ${short})`.catch(() => {});
+  return text.length < 7500 ? text : JSON.stringify({ roles: [...new Set(hint.roles)], traces: [], flows: [] });
 }
 
 /**
@@ -38,9 +44,10 @@ export async function listen(sql: Database, heard: (hint: Wake | null) => void):
 
 function parse(text: string): Wake | null {
   try {
-    const { roles, traces, flows = [], cancelled = [], ended = traces } = JSON.parse(text);
+    const { roles, traces, flows = [], cancelled = [], ended = traces, look, by } = JSON.parse(text);
     const lists = [roles, traces, flows, cancelled, ended];
-    return lists.every((list) => Array.isArray(list)) ? { roles, traces, flows, cancelled, ended } : null;
+    if (!lists.every((list) => Array.isArray(list))) return null;
+    return { roles, traces, flows, cancelled, ended, look: look === true, by };
   } catch {
     return null;
   }

@@ -12,6 +12,8 @@ import type { Answer } from "../../src/contracts/message.ts";
 import { connect } from "../../src/store/database.ts";
 import { eventsOf } from "../../src/store/events.ts";
 import { envelopesOf, traceOf } from "../../src/store/traces.ts";
+import { listen, type Wake } from "../../src/store/wake.ts";
+import { declare } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const answer: Answer = { text: "well", verdict: null, citations: [], provider: null, replay: false };
@@ -83,6 +85,39 @@ describe("a worker", () => {
       "rag_done",
     ]);
   });
+
+  test.each([
+    ["in a round", []],
+    ["with a file", [textArtifact("rag", "a.txt", "a")]],
+  ])(
+    "tells others where its follow-ups wait, settled %s, and to look for those of roles it does not play",
+    async (_, files) => {
+      const heard: Wake[] = [];
+      const unlisten = await listen(world.sql, (hint) => hint && heard.push(hint));
+      await declare(world.sql, "orchestrator.decide");
+      await start([
+        handler("chat.ask", async (__, { keep }) => {
+          for (const file of files) await keep(file);
+          return { result: 1, next: [{ to: "rag.query", payload: {} }] };
+        }),
+        handler("rag.query", async (__, { keep }) => {
+          for (const file of files) await keep(file);
+          return { result: 1, next: [{ to: "orchestrator.decide", payload: {} }] };
+        }),
+      ]);
+      const traceId = await ask("chat.ask");
+      const told = () => heard.filter(({ by, traces }) => by === "worker-0" && traces.includes(traceId));
+      await expect.poll(() => told().length, { timeout: 20_000 }).toBe(2);
+      await unlisten();
+
+      const [lane] = await world.sql<{ id: number }[]>`
+      select lane as id from bus_messages where trace_id = ${traceId} and role = 'query'`;
+      expect(told()).toMatchObject([
+        { roles: ["rag.query"], flows: [{ lane: lane?.id, priority: 5, tenant: "local" }], look: false },
+        { roles: ["orchestrator.decide"], flows: [], look: true },
+      ]);
+    },
+  );
 
   test("tries again after a failure that may pass, and dies when the attempts are spent", async () => {
     await start([
