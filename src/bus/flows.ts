@@ -24,6 +24,8 @@ export type Flows = {
   full(flows: Flow[], untilMs: number): void;
   /** Some of what was in hand is not any more. */
   room(): void;
+  /** Whether nothing waits on a lane, as far as we heard. */
+  isQuiet(lane: number): boolean;
   /** Below this seq no transaction is open any more: what is there, is visible. */
   settledBelow(seq: number): void;
   /** Looks at everything again, once: rows may have come back below what was taken. */
@@ -107,6 +109,10 @@ export function openFlows(): Flows {
     },
     room() {
       for (const flow of waiting.values()) flow.fullUntilMs = 0;
+    },
+    isQuiet(lane) {
+      for (const flow of waiting.values()) if (flow.lane === lane) return false;
+      return true;
     },
     settledBelow(seq) {
       settled = Math.max(settled, seq);

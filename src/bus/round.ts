@@ -4,16 +4,21 @@ import type { Database } from "../store/database.ts";
 import { claimUnder, runningNow } from "../store/running.ts";
 import { takeOne } from "../store/single.ts";
 import { type Done, type Round, type Stepped, step } from "../store/step.ts";
+import { isOne, stepOne } from "../store/stepone.ts";
 import type { Wake } from "../store/wake.ts";
 import type { Settled } from "./attempt.ts";
 import { apart, type Capped, type CapsOf } from "./caps.ts";
 import type { Flows } from "./flows.ts";
-import { addFlows, type Settling } from "./settle.ts";
+import { addFlows, type Hands, type Settling } from "./settle.ts";
 
 /** Settlements and claims of one worker, in rounds: what was settled since the last round shares its statement and commit. */
 export type Rounds = {
   /** Settles with the next round, and tells `whom` then. */
   settle(done: Done, whom: Settled): void;
+  /** The messages of a lease, when this is the last of them that is open. */
+  lastOf(message: Taken): string[] | null;
+  /** A message was settled outside of a round: its lease went with it, and what follows is in hand. */
+  went(message: Taken, { freed, taken }: { freed: boolean; taken: Taken | null }): void;
   /** A message is no longer in hand. When it was not settled, its lease is left to run out. */
   released(message: Taken, settled: boolean): void;
   /** Whether a round has something to do besides claiming. */
@@ -34,6 +39,14 @@ export type RoundOptions = {
   caps?: (() => CapsOf | null) | undefined; // null: as many as they like may run
 };
 
+/** What the rounds need of their worker. */
+export type Around = {
+  flows: Flows;
+  ring: () => void;
+  mayTake: Hands["mayTake"];
+  begin: (message: Taken) => void;
+} & Required<Pick<Settling, "laneOf" | "tell">>;
+
 type Queued = { done: Done; lease: Lease; whom: Settled };
 
 /** A lease of ours. */
@@ -50,6 +63,7 @@ const batchMost = 1000; // settlements of one statement
 const firstMost = 64; // messages of a claim, as long as nothing is known of their size
 const claimBytes = 8_388_608; // what a claim brings is about that much at most
 const besideFrom = 100; // settlements that are worth a statement of their own
+const fewMost = 2; // settlements that cost less each for itself
 const fullMs = 100; // how soon what is full is looked at again, when it is others who make room
 const groupsMost = 16; // of flows with a cap, a round
 const packSpan = 32_767; // ids of one pack lie so close together
@@ -57,7 +71,7 @@ const none: ReadonlyMap<number, Address> = new Map();
 
 export function openRounds(
   { sql, name, leaseMs, concurrency, caps, packFrom = 32 }: RoundOptions,
-  { flows, ring, laneOf, tell }: { flows: Flows; ring: () => void } & Required<Pick<Settling, "laneOf" | "tell">>,
+  { flows, ring, laneOf, tell, mayTake, begin }: Around,
 ): Rounds {
   let queue: Queued[] = [];
   let freed: Lease[] = []; // of which nothing is left
@@ -89,6 +103,8 @@ export function openRounds(
     // Little: one statement and one commit for both. Much: two that run side by side.
     if (asks && queue.length >= besideFrom) settling ??= settleBeside();
     const beside = settling !== null;
+    const few = !beside && queue.length <= fewMost && queue.every(({ done }) => isOne(done));
+    if (few) await settleFew(take());
     const now = beside ? [] : take();
     const letGo = beside ? [] : freed;
     if (!beside) freed = [];
@@ -108,6 +124,46 @@ export function openRounds(
     remember(answer, false);
     if (capped.length === 0 || answer.leased >= limit) return answer.taken;
     return [...answer.taken, ...(await takeCapped(capped, limit - answer.leased, lanes))];
+  }
+
+  /** Each in a statement of its own, side by side. What follows and goes on here begins at once. */
+  async function settleFew(few: Queued[]): Promise<void> {
+    let away: unknown = null;
+    const settleOne = async (one: Queued) => {
+      const { done, lease, whom } = one;
+      const ids = lastOf(done.message as Taken);
+      const [draft] = done.next;
+      try {
+        const hands = draft !== undefined && mayTake(draft);
+        const answer = await stepOne(sql, done, { freed: ids, hands, leaseMs });
+        if (answer.lost) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
+        went(lease, { freed: ids !== null, taken: answer.taken });
+        if (answer.taken) begin(answer.taken);
+        tellOthers([answer.taken ? { ...done, next: [] } : done]);
+        whom.ended();
+      } catch (error) {
+        if (error instanceof Failure && error.code === "database_unavailable") {
+          mark(lease, { sure: false });
+          queue.unshift(one);
+          away = error;
+          return;
+        }
+        mark(lease, error instanceof Failure && error.code === "lease_lost" ? { runsOut: true } : { sure: false });
+        whom.ended(error);
+      }
+    };
+    await Promise.all(few.map(settleOne));
+    if (away !== null) throw away;
+  }
+
+  function lastOf({ lease }: Pick<Taken, "lease">): string[] | null {
+    const held = leases.get(lease);
+    return held?.sure && !held.runsOut && held.open === 1 ? lease.ids : null;
+  }
+
+  function went(lease: Lease, { freed: gone, taken }: { freed: boolean; taken: Taken | null }): void {
+    if (gone) mark(lease, { gone: true });
+    if (taken) leases.set(taken.lease, { size: 1, open: 1, sure: true, runsOut: false, gone: false, capped: false });
   }
 
   /** After a pause mostly one message comes, and to claim one is cheaper than to claim many. */
@@ -295,6 +351,8 @@ export function openRounds(
       watch();
       ring();
     },
+    lastOf,
+    went: ({ lease }, what) => went(lease, what),
     released({ lease }, settled) {
       const held = leases.get(lease);
       if (!held) return;

@@ -5,6 +5,7 @@ import { dropStaged, keepStaged, type Staged } from "../store/artifacts.ts";
 import { endBadly } from "../store/attempts.ts";
 import { closeReservations } from "../store/budgets.ts";
 import { cancelledOf } from "../store/cancels.ts";
+import type { Taken } from "../store/claims.ts";
 import type { Database, Sql } from "../store/database.ts";
 import { tell, tellMany } from "../store/events.ts";
 import type { Fact } from "../store/facts.ts";
@@ -12,6 +13,7 @@ import { openJoin } from "../store/joins.ts";
 import { hold, lapsed } from "../store/leases.ts";
 import type { Claimed, Draft } from "../store/messages.ts";
 import { type Done, step } from "../store/step.ts";
+import { isOne, stepOne } from "../store/stepone.ts";
 import { openWait } from "../store/waits.ts";
 import { type Wake, wake } from "../store/wake.ts";
 import { type Aside, closeAside } from "./budget.ts";
@@ -23,6 +25,17 @@ import { forgetRoles } from "./roles.ts";
 /** What an attempt left behind besides its outcome; written with the settlement, or thrown away with it. */
 export type Left = { staged: Staged[]; records: Fact[]; aside?: Aside };
 
+/** What a worker knows of what is in its hands, when one of its messages is settled. */
+export type Hands = {
+  leaseMs: number;
+  /** The messages of a lease, when this is the last of them that is open. */
+  lastOf(message: Claimed): string[] | null;
+  /** Whether a follow-up may go on here at once, before it has waited for anybody. */
+  mayTake(draft: Draft): boolean;
+  /** It is settled; its lease went with it, and `taken` is in hand. */
+  settled(message: Claimed, { freed, taken }: { freed: boolean; taken: Taken | null }): void;
+};
+
 export type Settling = {
   sql: Database;
   artifactsBase: string;
@@ -31,6 +44,8 @@ export type Settling = {
   handlers: AnyHandler[];
   /** Where the messages of a role and shard wait, as far as it is known here. */
   laneOf?: (to: Pick<Draft, "service" | "role" | "shard">) => number | undefined;
+  /** What a worker can do in the same go; without it nothing. */
+  hands?: Hands;
   /** Tells what changed; `wake`, unless somebody here is to hear it first. */
   tell?: (news: Wake) => Promise<void>;
 };
@@ -107,7 +122,8 @@ async function settleOnce(
   const waits = outcome.wait ? await waitOf(sql, message, outcome.wait) : null;
   const news: Wake = { ...newsOf(message), ended: outcome.answer ? [message.traceId] : [] };
   await aside?.made;
-  await sql.begin(async (tx) => {
+  const freed = settling.hands?.lastOf(message) ?? null;
+  const taken = await sql.begin(async (tx) => {
     await mustHold(tx, message, staged);
     await keepStaged(tx, artifactsBase, staged);
     await closeAside(tx, message, aside);
@@ -115,28 +131,37 @@ async function settleOnce(
     const joinId =
       joined && goesOn ? await openJoin(tx, { parentId: message.id, open: done.next.length, next: joined }) : null;
     const next = joinId ? done.next.map((draft) => ({ ...draft, joinId })) : done.next;
-    await step(tx, {
-      worker: message.worker,
-      done: [{ ...done, next }],
-      packs: [],
-      freed: [],
-      asked: [],
-      limit: 0,
-      own: true,
-      lanes: new Map(),
-      leaseMs: 0,
-    });
+    const handed = await stepInside(tx, { ...done, next }, { freed, hands: settling.hands });
     if (waits && goesOn) {
       const { id, expiresAt } = await openWait(tx, waits);
       const details = { wait_id: id, expires_at: expiresAt.toISOString(), asked: waits.asked };
       await tell(tx, message, { kind: `${waits.kind}_asked`, worker: message.worker, details });
     }
-    addFlows(news, next, settling.laneOf);
+    if (!handed) addFlows(news, next, settling.laneOf);
     // Behind a join or a wait, one message will follow: the branch is as long as it was.
     const more = joined || waits ? 1 : next.length;
     await closed(tx, message, { more, news });
+    return handed;
   });
+  settling.hands?.settled(message, { freed: freed !== null, taken });
   await tellNews(settling, news);
+}
+
+/** One settlement of a transaction that holds its message. Answers the follow-up that goes on here. */
+async function stepInside(
+  tx: Sql,
+  done: Done,
+  { freed, hands }: { freed: string[] | null; hands: Hands | undefined },
+): Promise<Taken | null> {
+  if (isOne(done)) {
+    const [draft] = done.next;
+    const alone = { freed, hands: draft !== undefined && hands?.mayTake(draft) === true, leaseMs: hands?.leaseMs ?? 0 };
+    return (await stepOne(tx, done, alone)).taken;
+  }
+  const { message } = done;
+  const still = { packs: [], asked: [], limit: 0, own: true, lanes: new Map(), leaseMs: 0, worker: message.worker };
+  await step(tx, { ...still, done: [done], freed: freed ? [{ token: message.token, ids: freed }] : [] });
+  return null;
 }
 
 /**

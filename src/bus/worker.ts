@@ -10,7 +10,7 @@ import { flowsOn, promote, watermark } from "../store/flows.ts";
 import { forget, type Retention, turnHistory } from "../store/history.ts";
 import { balanceLanes, declareRoles, leaveLanes } from "../store/lanes.ts";
 import { extend } from "../store/leases.ts";
-import type { Flow } from "../store/messages.ts";
+import type { Draft, Flow } from "../store/messages.ts";
 import { listen, type Wake, wake } from "../store/wake.ts";
 import { beat, leave } from "../store/workers.ts";
 import { Attempt, endLate, type Workshop } from "./attempt.ts";
@@ -74,11 +74,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let ahead: Promise<Taken[]> | null = null; // a claim whose messages have not begun
   let laneIds = new Map<string, number>();
   const laneOf: NonNullable<Settling["laneOf"]> = (to) => laneIds.get(placeOf(to));
-  const rounds = openRounds(options, { flows, ring: () => ring(), laneOf, tell });
+  const rounds = openRounds(options, { flows, ring: () => ring(), laneOf, tell, mayTake, begin });
   const shop: Workshop = {
     ...options,
     laneOf,
     tell,
+    hands: {
+      leaseMs,
+      lastOf: (message) => rounds.lastOf(message as Taken),
+      mayTake,
+      settled(message, { freed, taken }) {
+        rounds.went(message as Taken, { freed, taken });
+        if (taken) begin(taken);
+      },
+    },
     settle: rounds.settle,
     over(attempt, settled) {
       running.delete(attempt);
@@ -109,6 +118,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     if (unsaid && (!hint || hint.roles.some((role) => byRole.has(role)))) lookAt = 0;
     else if (ours.length === 0) return;
     ring();
+  }
+
+  /** A follow-up goes on here when it keeps nobody waiting: there is room, and nothing was there before it. */
+  function mayTake(draft: Draft): boolean {
+    const lane = laneOf(draft);
+    const one = lane === undefined ? undefined : lanes.get(lane);
+    if (lane === undefined || !one?.mine || one.closed || !byRole.has(`${draft.service}.${draft.role}`)) return false;
+    return !stopping && running.size < concurrency && flows.isQuiet(lane) && !options.caps?.();
   }
 
   /** What we did we need not be told, and others hear it as soon. */

@@ -32,7 +32,7 @@ describe("an id that is given twice", () => {
     const lanes: WorkerLanes = new Map(rows.map(({ id, ...lane }) => [id, { ...lane, mine: true, closed: false }]));
     const rounds = openRounds(
       { sql: world.sql, name: "w", leaseMs: 30_000, concurrency: 100 },
-      { flows, ring: () => {}, laneOf: () => undefined, tell: async () => {} },
+      { flows, ring: () => {}, laneOf: () => undefined, tell: async () => {}, mayTake: () => false, begin: () => {} },
     );
     const claim = async () => {
       flows.hear(await flowsOn(world.sql, [...lanes.keys()]), performance.now());

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import type { AnyHandler, Handler, Outcome } from "../../src/bus/handler.ts";
+import type { AnyHandler, Handler, Outcome, Tools } from "../../src/bus/handler.ts";
 import { publish } from "../../src/bus/publish.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/bus/worker.ts";
 import { textArtifact } from "../../src/contracts/artifact.ts";
@@ -87,37 +87,39 @@ describe("a worker", () => {
   });
 
   test.each([
-    ["in a round", []],
-    ["with a file", [textArtifact("rag", "a.txt", "a")]],
-  ])(
-    "tells others where its follow-ups wait, settled %s, and to look for those of roles it does not play",
-    async (_, files) => {
-      const heard: Wake[] = [];
-      const unlisten = await listen(world.sql, (hint) => hint && heard.push(hint));
-      await declare(world.sql, "orchestrator.decide");
-      await start([
-        handler("chat.ask", async (__, { keep }) => {
-          for (const file of files) await keep(file);
-          return { result: 1, next: [{ to: "rag.query", payload: {} }] };
-        }),
-        handler("rag.query", async (__, { keep }) => {
-          for (const file of files) await keep(file);
-          return { result: 1, next: [{ to: "orchestrator.decide", payload: {} }] };
-        }),
-      ]);
-      const traceId = await ask("chat.ask");
-      const told = () => heard.filter(({ by, traces }) => by === "worker-0" && traces.includes(traceId));
-      await expect.poll(() => told().length, { timeout: 20_000 }).toBe(2);
-      await unlisten();
+    ["in a round", "goes on with what follows itself", 4, []],
+    ["with a file", "goes on with what follows itself", 4, [textArtifact("rag", "a.txt", "a")]],
+    ["in a round", "without room says where it waits", 1, []],
+    ["with a file", "without room says where it waits", 1, [textArtifact("rag", "a.txt", "a")]],
+  ])("settles %s, %s, and has others look for what is not its own", async (_, __, concurrency, files) => {
+    const heard: Wake[] = [];
+    const unlisten = await listen(world.sql, (hint) => hint && heard.push(hint));
+    await declare(world.sql, "orchestrator.decide");
+    const kept =
+      (to: string) =>
+      async (_message: unknown, { keep }: Pick<Tools, "keep">) => {
+        for (const file of files) await keep(file);
+        return { result: 1, next: [{ to, payload: {} }] };
+      };
+    await start([handler("chat.ask", kept("rag.query")), handler("rag.query", kept("orchestrator.decide"))], {
+      concurrency,
+    });
+    const traceId = await ask("chat.ask");
+    const told = () => heard.filter(({ by, traces }) => by === "worker-0" && traces.includes(traceId));
+    await expect.poll(() => told().length, { timeout: 20_000 }).toBe(2);
+    await unlisten();
 
-      const [lane] = await world.sql<{ id: number }[]>`
+    const [lane] = await world.sql<{ id: number }[]>`
       select lane as id from bus_messages where trace_id = ${traceId} and role = 'query'`;
-      expect(told()).toMatchObject([
-        { roles: ["rag.query"], flows: [{ lane: lane?.id, priority: 5, tenant: "local" }], look: false },
-        { roles: ["orchestrator.decide"], flows: [], look: true },
-      ]);
-    },
-  );
+    const waits = { roles: ["rag.query"], flows: [{ lane: lane?.id, priority: 5, tenant: "local" }], look: false };
+    expect(told()).toMatchObject([
+      concurrency === 1 ? waits : { roles: [], flows: [], look: false },
+      { roles: ["orchestrator.decide"], flows: [], look: true },
+    ]);
+    expect((await kinds(traceId)).slice(0, 6)).toEqual([
+      ...["gateway_accepted", "gateway_acked", "gateway_done", "rag_accepted", "rag_acked", "rag_done"],
+    ]);
+  });
 
   test("tries again after a failure that may pass, and dies when the attempts are spent", async () => {
     await start([
