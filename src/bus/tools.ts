@@ -57,7 +57,9 @@ export class AttemptTools implements Tools {
     return async (artifact) => {
       this.#attempt.check();
       const token = `${message.token}-${message.id}`;
-      left.staged.push(await stage(shop.artifactsBase, artifact, { message, token, at: shop.tools.now() }));
+      left.staged.push(
+        await stage(shop.artifactsBase, artifact, { message, token, at: shop.tools.now(), others: left.staged }),
+      );
     };
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Artifact, ArtifactMeta } from "../contracts/artifact.ts";
@@ -32,11 +32,14 @@ export async function sweepDrafts(base: string, before: Date): Promise<number> {
   return gone.length;
 }
 
-/** Writes a file where it waits. `token` keeps two attempts at the same message from touching each other's drafts. */
+/**
+ * Writes a file where it waits. `token` keeps two attempts at the same message from touching each other's drafts. What the
+ * attempt has kept before under another name (`others`) is the same file once more: a link, not a copy.
+ */
 export async function stage(
   base: string,
   { kind, name, schema, contentType, content, class: boxClass = null }: Artifact,
-  { message, token, at }: { message: Message; token: string; at: Date },
+  { message, token, at, others = [] }: { message: Message; token: string; at: Date; others?: Staged[] },
 ): Promise<Staged> {
   const path = `${message.traceId}/${kind}/${name}`;
   inside(base, path); // refused before anything is written
@@ -60,15 +63,32 @@ export async function stage(
     class: boxClass,
   };
   const draft = join(base, draftsFolder, `${token}-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`);
-  try {
-    await write(draft, bytes);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    await mkdir(dirname(draft), { recursive: true }); // the first of all: to ask each time costs more than to write
-    await write(draft, bytes);
-  }
+  const same = others.find((one) => one.meta.sha256 === meta.sha256 && !one.placed && one.draft !== draft);
+  if (!same || !linked(same.draft, draft)) await writeNew(draft, bytes);
   const held = kind === "codegen" && message.assignment?.approval?.patch === true;
   return { meta, draft, held, placed: false };
+}
+
+/** False: there can be no link, because the file system has none, or one is in the way. */
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A file that is there is not written into: it may be linked to another. */
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  rmSync(path, { force: true });
+  try {
+    await write(path, bytes);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await mkdir(dirname(path), { recursive: true }); // the first of all: to ask each time costs more than to write
+    await write(path, bytes);
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, utimes } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -36,6 +36,20 @@ describe("staging an artifact", () => {
     expect(await readFile(one.draft, "utf8")).toBe("one");
     await dropStaged([one]);
     expect(await readFile(two.draft, "utf8")).toBe("two");
+  });
+
+  test("keeps the same bytes under two names as one file, and a later draft of one leaves the other alone", async () => {
+    const own = { message: message({}), token: "5", at };
+    const one = await stage(base, textArtifact("rag", "one.txt", "same"), own);
+    const two = await stage(base, textArtifact("rag", "two.txt", "same"), { ...own, others: [one] });
+    const [a, b] = [await stat(one.draft), await stat(two.draft)];
+    expect(a.ino).toBe(b.ino);
+
+    const again = await stage(base, textArtifact("rag", "one.txt", "new"), { ...own, others: [one, two] });
+
+    expect(again.draft).toBe(one.draft);
+    expect(await readFile(again.draft, "utf8")).toBe("new");
+    expect(await readFile(two.draft, "utf8")).toBe("same");
   });
 
   test("says who made it, and whether that was a canary", async () => {

@@ -6,7 +6,7 @@ import type { Answer } from "../../contracts/message.ts";
 import type { Work } from "../../contracts/work.ts";
 import { quoteFrom } from "../../rules/quote.ts";
 import { collectionNames } from "../../store/knowledge.ts";
-import { retrieve } from "./retrieve.ts";
+import { foundNothing, retrieve } from "./retrieve.ts";
 
 /**
  * Finds the passages that answer a question, and quotes them or hands them to the work they are the ground of.
@@ -25,14 +25,15 @@ export const query: Handler<QueryRequest, QueryResult> = {
     const began = performance.now();
     signal.throwIfAborted();
     const { work, ...request } = payload;
-    const { passages, question } = await retrieve(sql, { tenant, ...request });
+    const missing = lackIn(request.collection, await collectionNames(sql, tenant));
+    const { passages, question } = missing ? foundNothing(request.query) : await retrieve(sql, { tenant, ...request });
     const { text, citations } = quoteFrom(passages, question);
     const result = { results: passages, citations, took_ms: performance.now() - began, provider: null };
     const artifact: QueryArtifact = { request, result };
     await keep(jsonArtifact("rag", "query.json", "rag.query/1", artifact));
 
     const { collection } = request;
-    const lack = passages.length === 0 ? lackIn(collection, await collectionNames(sql, tenant)) : null;
+    const lack = passages.length === 0 ? missing : null;
     if (work) {
       if (lack !== null && collection !== null) await status(`${lack} The work goes on without.`);
       return { result, next: [decision(work, passages)] };

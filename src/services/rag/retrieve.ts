@@ -18,6 +18,11 @@ import type { Sql } from "../../store/database.ts";
 import type { ChunkRow, NameMatch, Scope } from "../../store/retrieval.ts";
 import { chunksOf, matchTerms, mentioningChunks, namedChunks, weighChunks } from "../../store/retrieval.ts";
 
+/** What is found where there is nothing to look in. */
+export function foundNothing(query: string): { passages: Passage[]; question: Question } {
+  return { passages: [], question: { terms: termsOfQuestion(query), idf: [], names: new Set() } };
+}
+
 type Wish = { tenant: string; collection: string | null; query: string; k: number };
 
 const poolSize = 200; // chunks that are ranked by more than their words
