@@ -105,8 +105,11 @@ async function oneRound(
       both.ours.passed += ends.filter((one) => reasonOf(one) === null).length;
     };
     const plain = async () => {
-      const programs = block.map(({ task }) => programOf(task, task.solution) + checkOf(task));
-      const { green, ms } = await runPlain(programs, { width: plainWidth, signal });
+      const projects = block.map(({ task }) => ({
+        "solution.py": programOf(task, task.solution),
+        "check.py": checkOf(task),
+      }));
+      const { green, ms } = await runPlain(projects, { width: plainWidth, signal });
       both.plain.ms += ms;
       both.plain.passed += green.filter(Boolean).length;
     };

@@ -79,8 +79,11 @@ async function runBlocks(
       ms += performance.now() - began;
     };
     const theirs = async () => {
-      const programs = block.map(({ task }) => programOf(task, task.solution) + checkOf(task));
-      plainMs += (await runPlain(programs, { width: 2, signal: AbortSignal.timeout(3_600_000) })).ms;
+      const projects = block.map(({ task }) => ({
+        "solution.py": programOf(task, task.solution),
+        "check.py": checkOf(task),
+      }));
+      plainMs += (await runPlain(projects, { width: 2, signal: AbortSignal.timeout(3_600_000) })).ms;
     };
     const turns = plain ? (n % 2 === 0 ? [ours, theirs] : [theirs, ours]) : [ours];
     for (const turn of turns) await turn();

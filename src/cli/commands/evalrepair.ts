@@ -1,7 +1,7 @@
 import { askThrough } from "../../../bench/code/ask.ts";
 import { inFlight, openGround } from "../../../bench/code/ground.ts";
 import { chosen, mutantsOf } from "../../../bench/code/mutate.ts";
-import { runPlain } from "../../../bench/code/plain.ts";
+import { runPrograms } from "../../../bench/code/plain.ts";
 import { markOf, recordingOf, requestOf } from "../../../bench/code/request.ts";
 import { answerOf, checkOf, programOf, readTasks, type Task } from "../../../bench/code/tasks.ts";
 import { rounded, whole } from "../../../bench/numbers.ts";
@@ -37,7 +37,7 @@ export async function evalRepair(options: EvalRepairOptions): Promise<void> {
   if (wrong.length === 0) throw new Failure("invalid_request", `there is nothing to change in ${path}`);
   const began = performance.now();
   const programs = wrong.map(({ task, program }) => program + checkOf(task));
-  const plain = await runPlain(programs, { width: 2, signal: AbortSignal.timeout(3_600_000) });
+  const plain = await runPrograms(programs, { width: 2, signal: AbortSignal.timeout(3_600_000) });
   note(
     paint(
       "dim",
