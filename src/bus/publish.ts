@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { Failure } from "../contracts/failure.ts";
 import type { Intent } from "../contracts/message.ts";
 import { type Database, isStorable } from "../store/database.ts";
-import { insertRoots, knownKey, type Root, type Stored } from "../store/messages.ts";
+import { type Flow, insertRoots, knownKey, type Lanes, type Root } from "../store/messages.ts";
 import { wake } from "../store/wake.ts";
 import { inFuture, inRange, keyOfShard, mustFit, notBefore, usualPriority, visible } from "./draft.ts";
 import { type Address, addressOf, forgetRoles } from "./roles.ts";
@@ -50,15 +50,14 @@ export async function publishAll(sql: Database, requests: Request[]): Promise<(P
   const others = underWay.get(sql) ?? 0;
   const tells = others === 0 && requests.length === 1;
   underWay.set(sql, others + 1);
-  const stored = await (tells ? insert(sql, requests, { roots, tells }) : insertAll(sql, requests, roots)).finally(() =>
+  const lanes = await (tells ? insert(sql, requests, { roots, tells }) : insertAll(sql, requests, roots)).finally(() =>
     underWay.set(sql, (underWay.get(sql) ?? 1) - 1),
   );
-  const fresh = new Map(stored.map(({ n, lane }) => [n, lane]));
-  if (fresh.size > 0 && !tells)
-    void wake(sql, { roles: rolesOf(requests, fresh), traces: [], flows: flowsOf(roots, fresh) });
-  return Promise.all(
-    roots.map(async (root, n) => (fresh.has(n) ? { traceId: root.traceId, fresh: true } : known(sql, root))),
-  );
+  if (!tells) tellAll(sql, roots, lanes);
+  const answers: (Published | Failure)[] = roots.map(({ traceId }) => ({ traceId, fresh: true }));
+  const known = roots.flatMap((root, n) => (lanes[n] === undefined ? { root, n } : []));
+  await Promise.all(known.map(async ({ root, n }) => (answers[n] = await firstOf(sql, root))));
+  return answers;
 }
 
 /** How many are publishing in this process just now. */
@@ -69,10 +68,8 @@ const splitFrom = 200;
 /** What begins while the other is made has more to do, so that both end together. */
 const headShare = 0.6;
 
-async function insertAll(sql: Database, requests: Request[], roots: Root[]): Promise<Stored[]> {
-  const keys = new Set(
-    roots.map(({ tenant, service, role, idempotencyKey }) => `${tenant}/${service}.${role}/${idempotencyKey}`),
-  );
+async function insertAll(sql: Database, requests: Request[], roots: Root[]): Promise<Lanes> {
+  const keys = new Set(roots.map(({ idempotencyKey }) => idempotencyKey));
   // Two statements with one key would wait for each other.
   if (requests.length < splitFrom || keys.size < roots.length) return insert(sql, requests, { roots, tells: false });
   const head = Math.ceil(requests.length * headShare);
@@ -81,14 +78,14 @@ async function insertAll(sql: Database, requests: Request[], roots: Root[]): Pro
   await new Promise(setImmediate); // it goes out before the other is made
   const other = insert(sql, requests.slice(head), { roots: roots.slice(head), tells: false });
   const [first, second] = await Promise.all([one, other]);
-  return [...first, ...second.map(({ n, lane }) => ({ n: n + head, lane }))];
+  return [...first, ...second];
 }
 
 async function insert(
   sql: Database,
   requests: Request[],
   { roots, tells }: { roots: Root[]; tells: boolean },
-): Promise<Stored[]> {
+): Promise<Lanes> {
   try {
     return await insertRoots(sql, hashed(roots), tells);
   } catch (error) {
@@ -99,7 +96,7 @@ async function insert(
   }
 }
 
-async function known(sql: Database, root: Root): Promise<Published | Failure> {
+async function firstOf(sql: Database, root: Root): Promise<Published | Failure> {
   const { tenant, service, role, idempotencyKey, traceId, requestHash } = root;
   const first = await knownKey(sql, { tenant, to: `${service}.${role}`, key: idempotencyKey });
   if (!first) return new Failure("conflict", `the trace id ${traceId} belongs to another request`);
@@ -111,13 +108,14 @@ async function known(sql: Database, root: Root): Promise<Published | Failure> {
 
 async function rootsOf(sql: Database, requests: Request[]): Promise<Root[]> {
   const roots: Root[] = [];
-  const addresses = new Map<string, Address>();
+  const addresses = new Map<string, Map<string, Address>>(); // by role and the shard asked for, then by key
   for (const request of requests) {
     const { to, tenant, shard, shardKey } = request;
     const key = shardKey ?? tenant;
-    const name = `${to} ${shard ?? ""} ${key}`;
-    const address = addresses.get(name) ?? (await addressOf(sql, { to, key, shard }));
-    addresses.set(name, address);
+    const place = shard === undefined ? to : `${to} ${shard}`;
+    const known = addresses.get(place) ?? new Map<string, Address>();
+    const address = known.get(key) ?? (await addressOf(sql, { to, key, shard }));
+    addresses.set(place, known.set(key, address));
     roots.push(rootOf(request, address));
   }
   return roots;
@@ -181,17 +179,21 @@ function placeOf(value: unknown, path = ""): string {
 
 const flowsMax = 32; // more do not fit into a wake-up; workers look for themselves then
 
-function flowsOf(roots: Root[], fresh: Map<number, number>) {
-  const flows = new Map<string, { lane: number; priority: number; tenant: string }>();
-  for (const [n, lane] of fresh) {
-    const root = roots[n];
-    if (!root || root.delayMs > 0) continue;
-    flows.set(`${lane} ${root.priority} ${root.tenant}`, { lane, priority: root.priority, tenant: root.tenant });
-    if (flows.size > flowsMax) return [];
+/** The wake-up for what was stored: roles, and where the messages wait that are due. */
+function tellAll(sql: Database, roots: Root[], lanes: Lanes): void {
+  const roles = new Set<string>();
+  const flows: Flow[] = [];
+  let last: Root | undefined;
+  for (const [n, root] of roots.entries()) {
+    const lane = lanes[n];
+    if (lane === undefined) continue;
+    if (root.role !== last?.role || root.service !== last.service) roles.add(`${root.service}.${root.role}`);
+    last = root;
+    const { priority, tenant, delayMs } = root;
+    if (delayMs > 0 || flows.length > flowsMax) continue;
+    if (!flows.some((flow) => flow.lane === lane && flow.tenant === tenant && flow.priority === priority)) {
+      flows.push({ lane, priority, tenant });
+    }
   }
-  return [...flows.values()];
-}
-
-function rolesOf(requests: Request[], fresh: Map<number, number>): string[] {
-  return [...new Set([...fresh.keys()].flatMap((n) => requests[n]?.to ?? []))];
+  if (roles.size > 0) void wake(sql, { roles: [...roles], traces: [], flows: flows.length > flowsMax ? [] : flows });
 }

@@ -1,6 +1,7 @@
 import { Failure } from "../contracts/failure.ts";
 import type { Assignment, Intent, Message } from "../contracts/message.ts";
-import { jsonText, type Part, part, type Sql } from "./database.ts";
+import { array, jsonText, type Part, part, type Sql } from "./database.ts";
+import { type Kinds, kindsOf, kindsText } from "./kinds.ts";
 import { isPuttable, putOne } from "./single.ts";
 
 /** A message about to be stored. Ids of others it names are those of stored messages. */
@@ -41,26 +42,31 @@ export type Flow = { lane: number; priority: number; tenant: string };
 
 export type Stored = { n: number; lane: number }; // n: the place in the list that was handed in
 
+/** The lane of each message of a list that was stored; undefined at the place of one that was not. */
+export type Lanes = (number | undefined)[];
+
 /**
- * Stores first messages, each with its trace and its key. What is missing in the answer was published before. Keys are
+ * Stores first messages, each with its trace and its key. What has no lane in the answer was published before. Keys are
  * mostly new, and then a plain insert is the cheapest; when one is not, all is done again and it is looked at. With `tell`,
  * the wake-up goes out with the commit: sooner than after it, but one transaction at a time, so only for one who is alone.
  */
-export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promise<Stored[]> {
-  const answered = tell ? tellingStored : storedRows;
+export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promise<Lanes> {
+  const kinds = kindsOf(roots);
   if (!roots.some(({ claimsTrace }) => claimsTrace)) {
     try {
       const [root] = roots;
-      if (root && roots.length === 1 && isPuttable(root)) return await putOne(sql, root, tell);
-      return placesOf(
-        await sql<Places[]>`
-        with ${wantedOf(roots)},
+      if (root && roots.length === 1 && isPuttable(root)) return [await putOne(sql, root, tell)];
+      const laneOf: number[] = [];
+      for (const { kind, lane } of await sql<{ kind: number; lane: number }[]>`
+        with ${wantedOf(roots, { kinds })},
         keyed as (
           insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
           select w.key_scope, w.key, w.id, w.trace_id, w.request_hash, w.key_expires_at from wanted w
         ),
-        ${allAllowed}, ${storing} ${answered}`,
-      );
+        ${allAllowed}, ${storing}${tell ? telling : part``}
+        select kind, lane from kinds ${tell ? whenTold : part``}`)
+        laneOf[kind] = lane;
+      return kinds.kindOf.map((kind) => laneOf[kind]);
     } catch (error) {
       const { code, table } = pgError(error);
       if (code !== deadlock && (code !== "23505" || table !== "bus_keys")) refused(error);
@@ -68,7 +74,7 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
   }
   for (let turn = 1; ; turn += 1) {
     try {
-      return await insertUnlessKnown(sql, roots, answered);
+      return await insertUnlessKnown(sql, roots, { kinds, tell });
     } catch (error) {
       if (pgError(error).code !== deadlock || turn === 5) refused(error);
     }
@@ -78,27 +84,21 @@ export async function insertRoots(sql: Sql, roots: Root[], tell = false): Promis
 /** Somebody publishes the same keys in another order; one of the two was sent away, and comes again. */
 const deadlock = "40P01";
 
-/** What was stored on one lane: places in the list with commas between them. A row a message would be read for long. */
-type Places = { lane: number; places: string };
-
-function placesOf(rows: Places[]): Stored[] {
-  return rows.flatMap(({ lane, places }) => places.split(",").map((n) => ({ n: Number(n), lane })));
-}
-
-const storedRows = part`select lane, string_agg(n::text, ',') as places from allowed group by lane`;
-
-const tellingStored = part`, told as materialized (
+const telling = part`, told as materialized (
       select pg_notify('bus_wake', json_build_object(
         'roles', json_build_array(service || '.' || role), 'traces', '[]'::json,
         'flows', json_build_array(json_build_object('lane', lane, 'priority', priority, 'tenant', tenant)))::text)
       from allowed where due_at is null
-    )
-    ${storedRows} having (select count(*) from told) >= 0`;
+    )`;
+const whenTold = part`where (select count(*) from told) >= 0`;
 
-async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promise<Stored[]> {
-  return placesOf(
-    await sql<Places[]>`
-    with ${wantedOf(roots)},
+async function insertUnlessKnown(
+  sql: Sql,
+  roots: Root[],
+  { kinds, tell }: { kinds: Kinds; tell: boolean },
+): Promise<Lanes> {
+  const stored = await sql<Stored[]>`
+    with ${wantedOf(roots, { kinds })},
     named as (
       insert into bus_keys (scope, key, message_id, trace_id, request_hash, expires_at)
       select 'trace', w.trace_id::text, w.id, w.trace_id, w.request_hash, w.key_expires_at
@@ -118,8 +118,11 @@ async function insertUnlessKnown(sql: Sql, roots: Root[], answered: Part): Promi
       where bus_keys.expires_at <= bus_now()
       returning message_id
     ),
-    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing} ${answered}`,
-  );
+    ${allowedOf(part`w.id in (select message_id from keyed)`)}, ${storing}${tell ? telling : part``}
+    select n, lane from allowed ${tell ? whenTold : part``}`;
+  const lanes: Lanes = roots.map(() => undefined);
+  for (const { n, lane } of stored) lanes[n] = lane;
+  return lanes;
 }
 
 /** Stores messages that follow from others, in the transaction that settles those. */
@@ -134,15 +137,10 @@ export async function insertMessages(tx: Sql, drafts: Draft[]): Promise<Stored[]
  * `wanted`: the drafts as rows, each with its id. What many of them have in common travels once, as a kind. `after` is a
  * table of one row whose id is drawn before theirs.
  */
-export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
-  const kinds = new Map<string, { number: number; draft: Draft | Root }>();
-  const kindOf = drafts.map((draft) => {
-    const key = kindKey(draft);
-    const known = kinds.get(key);
-    if (known) return known.number;
-    kinds.set(key, { number: kinds.size, draft });
-    return kinds.size - 1;
-  });
+export function wantedOf(
+  drafts: (Draft | Root)[],
+  { kinds = kindsOf(drafts), after = part`` }: { kinds?: Kinds; after?: Part } = {},
+): Part {
   const ids = (of: (draft: Draft) => string | null) =>
     drafts.some((draft) => of(draft) !== null) ? `{${drafts.map((draft) => of(draft) ?? "null").join(",")}}` : "{}";
   return part`
@@ -154,12 +152,12 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
              d.traceparent, nullif(d.assignment, 'null') as assignment,
              d.tenant || '/' || d.service || '.' || d.role as key_scope,
              bus_now() + d."keyTtlMs" * interval '1 millisecond' as key_expires_at,
-             coalesce(d."claimsTrace", false) as claims_trace
-      from jsonb_array_elements(${jsonText([...kinds.values()].map(({ draft }) => kindIn(draft)))}::text::jsonb) with ordinality as k (body, place)
+             coalesce(d."claimsTrace", false) as claims_trace, d.flow
+      from jsonb_array_elements(${kindsText(kinds)}::text::jsonb) with ordinality as k (body, place)
       cross join lateral jsonb_to_record(k.body) as d(
         service text, role text, shard smallint, tenant text, intent text, "joinId" bigint, priority smallint,
         "orderKey" text, "ttlMs" float8, "expiresAt" timestamptz, "delayMs" float8, traceparent text, assignment jsonb,
-        "keyTtlMs" float8, "claimsTrace" boolean)
+        "keyTtlMs" float8, "claimsTrace" boolean, flow integer)
       left join bus_roles r on r.service = d.service and r.role = d.role
       left join bus_lanes l on l.service = r.service and l.role = r.role and l.shard = d.shard and d.shard < r.shards
       left join tenants t on t.id = d.tenant
@@ -171,26 +169,11 @@ export function wantedOf(drafts: (Draft | Root)[], after: Part = part``): Part {
         unnest(${ids(({ parentId }) => parentId)}::bigint[]),
         string_to_table(${drafts.map(({ idempotencyKey }) => idempotencyKey).join("\n")}, E'\n'),
         string_to_table(${drafts.map((draft) => ("requestHash" in draft ? draft.requestHash : "")).join("\n")}, E'\n', ''),
-        unnest(${`{${kindOf.join(",")}}`}::integer[]),
+        unnest(${array(kinds.kindOf)}::integer[]),
         string_to_table(${drafts.map(({ body, payload }) => body ?? jsonText(payload)).join("\n")}, E'\n')
       ) with ordinality as each (trace_id, root_id, parent_id, key, request_hash, kind, payload, place) ${after}) d
       join kinds k using (kind)
     )`;
-}
-
-/** What many drafts have in common. */
-function kindIn(draft: Draft | Root) {
-  const { traceId, rootId, parentId, idempotencyKey, payload, body, ...kind } = draft;
-  return { ...kind, requestHash: undefined };
-}
-
-function kindKey(draft: Draft | Root): string {
-  const { service, role, shard, tenant, intent, joinId, priority, orderKey, ttlMs, expiresAt, delayMs } = draft;
-  const { traceparent, assignment } = draft;
-  const isUsual = !joinId && !ttlMs && !expiresAt && !delayMs && !traceparent && !assignment;
-  const rest = isUsual ? "" : jsonText([joinId, ttlMs, expiresAt, delayMs, traceparent, assignment]);
-  const key = "keyTtlMs" in draft ? `${draft.keyTtlMs}${draft.claimsTrace}` : "";
-  return `${service}.${role}.${shard}|${tenant}|${intent}|${priority}|${rest}|${key}|${orderKey}`;
 }
 
 const allAllowed = part`allowed as not materialized (select * from wanted)`;
@@ -213,18 +196,18 @@ export const storing: Part = part`
       from allowed
     ),
     heads as materialized (
-      select id, lane, priority, tenant, due_at,
+      select id, lane, priority, tenant, due_at, flow,
              order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant, due_at)
                as is_first
       from allowed
     ),
     readied as (
       insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)
-      select lane, priority, tenant, ids[first], ids[first:first + 63], 0
+      select k.lane, k.priority, k.tenant, ids[first], ids[first:first + 63], 0
       from (
-        select lane, priority, tenant, array_agg(id order by id) as ids
-        from heads where is_first and due_at is null group by lane, priority, tenant
-      ) flow
+        select flow as kind, array_agg(id order by id) as ids from heads where is_first and due_at is null group by flow
+      ) f
+      join kinds k using (kind)
       cross join lateral generate_series(1, cardinality(ids), 64) first
     ),
     put_off as (

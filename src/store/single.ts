@@ -1,13 +1,13 @@
 import { type Asked, type Claim, claimOf, nothing, type Wanted } from "./claims.ts";
 import type { Sql } from "./database.ts";
 import { jsonText } from "./database.ts";
-import type { Root, Stored } from "./messages.ts";
+import type { Root } from "./messages.ts";
 
 /**
  * Stores one first message whose key is new, due at once. `tell`: the wake-up goes out as soon as the message can be seen,
- * before the disk has it. The answer comes when it has: until then nothing is promised, and nothing can be settled.
+ * before the disk has it. The answer, its lane, comes when it has: until then nothing is promised, and nothing can be settled.
  */
-export async function putOne(sql: Sql, root: Root, tell: boolean): Promise<Stored[]> {
+export async function putOne(sql: Sql, root: Root, tell: boolean): Promise<number> {
   const { service, role, shard, tenant, intent, traceId, idempotencyKey, requestHash, keyTtlMs } = root;
   const { priority, orderKey, ttlMs, body, payload } = root;
   const json = body ?? jsonText(payload);
@@ -20,7 +20,7 @@ export async function putOne(sql: Sql, root: Root, tell: boolean): Promise<Store
         from bus_put(${service}, ${role}, ${shard}, ${tenant}, ${intent}, ${traceId}, ${idempotencyKey}, ${requestHash},
                      ${keyTtlMs}, ${priority}, ${orderKey}, ${ttlMs}, ${json}::text::json, false)`;
   if (!put) throw new Error("one message has one place");
-  return [{ n: 0, lane: put.lane }];
+  return put.lane;
 }
 
 /** Whether a message is one that `putOne` can store. */

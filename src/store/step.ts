@@ -194,7 +194,7 @@ const lostPacks = part`
 function following(done: Done[]): Part {
   const drafts = done.flatMap(({ next }) => next);
   return part`
-    ${wantedOf(drafts, part`cross join drawn`)},
+    ${wantedOf(drafts, { after: part`cross join drawn` })},
     ${allowedOf(part`(w.parent_id in (select message_id from settled)
       and not exists (select from bus_cancels c where c.root_id = w.root_id))`)},
     ${storing},`;

@@ -17,10 +17,12 @@ export type Wake = {
 
 /**
  * Tells every listener. Called after the commit, so it never fails: a wake-up that is lost costs latency only, because
- * everybody also polls.
+ * everybody also polls. It changes nothing, so it does not wait for the disk, which others write to meanwhile.
  */
 export async function wake(sql: Sql, hint: Wake): Promise<void> {
-  await sql`select pg_notify('bus_wake', ${wakeText(hint)})`.catch(() => {});
+  await sql`
+    select pg_notify('bus_wake', ${wakeText(hint)})
+    where set_config('synchronous_commit', 'off', true) is not null`.catch(() => {});
 }
 
 /** A notification holds less than 8,000 bytes: of more, only the roles are told. */
