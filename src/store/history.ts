@@ -73,7 +73,7 @@ async function dropOld(tx: Sql, historyMs: number): Promise<number[]> {
       limit 1`;
     if (live) break;
     await tx`delete from bus_joins where parent_id < ${end}`;
-    for (const table of ["bus_messages", "bus_attempts", "bus_packs", "bus_trace_ends", "bus_facts"]) {
+    for (const table of ["bus_messages", "bus_attempts", "bus_packs", "bus_trace_ends", "bus_facts", "bus_roots"]) {
       await tx.unsafe(`drop table ${table}_${number}`);
     }
     await tx`delete from bus_partitions where number = ${number}`;

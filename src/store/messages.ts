@@ -196,32 +196,45 @@ export const storing: Part = part`
       from allowed
     ),
     heads as materialized (
-      select id, lane, priority, tenant, due_at, flow,
+      select id, flow, due_at, due_at is not null as is_late, parent_id is null as is_root,
              order_key is null or bus_line_up(service, role, order_key, id, lane, priority, tenant, due_at)
                as is_first
       from allowed
     ),
+    piles as materialized (
+      select flow as kind, is_late, is_root, is_first, array_agg(id order by id) as ids
+      from heads group by flow, is_late, is_root, is_first
+    ),
+    rooted as (
+      insert into bus_roots (tenant, block, ids)
+      select k.tenant, block.block, block.ids
+      from piles p join kinds k using (kind)
+      cross join lateral (
+        select id >> 10 as block, array_agg(id order by id) as ids from unnest(p.ids) id group by id >> 10
+      ) block
+      where p.is_root
+    ),
     readied as (
       insert into bus_ready (lane, priority, tenant, seq, message_ids, attempts)
       select k.lane, k.priority, k.tenant, ids[first], ids[first:first + 63], 0
-      from (
-        select flow as kind, array_agg(id order by id) as ids from heads where is_first and due_at is null group by flow
-      ) f
-      join kinds k using (kind)
-      cross join lateral generate_series(1, cardinality(ids), 64) first
+      from piles p join kinds k using (kind) cross join lateral generate_series(1, cardinality(ids), 64) first
+      where is_first and not is_late
     ),
     put_off as (
       insert into bus_delayed (due_at, lane, priority, tenant, message_id, attempts)
-      select due_at, lane, priority, tenant, id, 0 from heads where is_first and due_at is not null
+      select h.due_at, k.lane, k.priority, k.tenant, h.id, 0
+      from heads h join kinds k on k.kind = h.flow
+      where h.is_first and h.is_late
     ),
     dated as (
       insert into bus_deadlines (expires_at, message_id) select expires_at, id from allowed where expires_at is not null
     ),
     counted as (
       insert into bus_deltas (lane, accepted, ready, delayed)
-      select lane, count(*), count(*) filter (where is_first and due_at is null),
-             count(*) filter (where is_first and due_at is not null)
-      from heads group by lane
+      select k.lane, sum(cardinality(ids)), coalesce(sum(cardinality(ids)) filter (where is_first and not is_late), 0),
+             coalesce(sum(cardinality(ids)) filter (where is_first and is_late), 0)
+      from piles p join kinds k using (kind)
+      group by k.lane
     )`;
 
 /** What a message is made of, for a handler. `m` is bus_messages. */

@@ -48,8 +48,11 @@ export async function keptCounts(sql: Sql, windowS: number): Promise<KeptCounts>
     cross join lateral (
       select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'done') as done,
              count(*) filter (where status = 'failed') as failed
-      from bus_traces
-      where tenant = tenants.id and opened_at > bus_now() - ${windowS} * interval '1 second'
+      from bus_roots r
+      cross join lateral unnest(r.ids) id
+      join bus_traces on root_id = id
+      where r.tenant = tenants.id and r.at > bus_now() - ${windowS} * interval '1 second'
+        and opened_at > bus_now() - ${windowS} * interval '1 second'
     ) t
     cross join lateral (
       select count(*) as files, sum(bytes) as bytes

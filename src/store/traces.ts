@@ -54,18 +54,24 @@ export type TracesWish = {
   limit: number;
 };
 
-/** The latest traces of a tenant. */
+/** The latest traces of a tenant. Their ids are read block by block, latest first, until enough of them are wanted. */
 export async function latestTraces(sql: Sql, { tenant, status, intent, before, limit }: TracesWish): Promise<Trace[]> {
   const wanted = status === "waiting" ? "open" : status;
+  const end = before ?? String(2n ** 63n - 1n);
   return sql<Trace[]>`
     select trace_id, tenant, intent, idempotency_key, traceparent, status, answer, failure, opened_at, ended_at, root_id
-    from bus_traces
+    from (
+      select r.block, id
+      from bus_roots r cross join lateral unnest(r.ids) id
+      where r.tenant = ${tenant} and r.block <= ${end}::bigint >> 10 and id < ${end}::bigint
+      order by r.block desc, id desc
+    ) root
+    join bus_traces on root_id = root.id
     where tenant = ${tenant} and (${wanted}::text is null or status = ${wanted})
       and (${intent}::text is null or intent = ${intent})
-      and (${before}::bigint is null or root_id < ${before})
       and (${status !== "waiting"} or exists (select from bus_waits w
                                               where w.trace_id = bus_traces.trace_id and w.answered_at is null))
-    order by root_id desc
+    order by root.block desc, root.id desc
     limit ${limit}`;
 }
 

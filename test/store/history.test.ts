@@ -64,6 +64,7 @@ describe("history", () => {
     expect(await traceOf(world.sql, old.traceId, null)).toBe(null);
     expect(await traceOf(world.sql, young.traceId, null)).toMatchObject({ status: "done" });
     expect(await eventsOf(world.sql, young.traceId)).toHaveLength(3);
+    expect(await world.sql`select unnest(ids) from bus_roots`).toHaveLength(1);
     expect((await put("young")).fresh).toBe(false);
   });
 
