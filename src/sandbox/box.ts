@@ -1,10 +1,11 @@
 import { closeSync, constants, openSync, statfsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "../contracts/failure.ts";
-import { type BoxPlan, bwrapArgs, diskFolders, fds, hostScript } from "./chain.ts";
+import { type BoxPlan, bwrapArgs, diskFolders, fds, hostScript, isBrought } from "./chain.ts";
 import { textOf } from "./kernel.ts";
 import { attemptsIn } from "./network.ts";
 import type { Starter } from "./starter.ts";
+import { childrenOf } from "./tree.ts";
 
 /** How full the box's disk is. Bytes and inodes. */
 export type DiskUse = { used: number; full: boolean; inodes: number; inodesFull: boolean };
@@ -30,8 +31,8 @@ export type Box = {
 const startMs = 10_000;
 
 /**
- * Makes a box and waits until its shell answers. `take` is called with the process that it begins as, before that does
- * anything. Throws `sandbox_unavailable` with what the system said.
+ * Makes a box and waits until its shell answers. A process that has to be brought into its account is handed to `take`
+ * before it does anything. Throws `sandbox_unavailable` with what the system said.
  */
 export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: number) => Promise<void>): Promise<Box> {
   const { seal, ended: over, ...pipes } = starter.begin(hostScript(plan), bwrapArgs(plan));
@@ -47,16 +48,19 @@ export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: numbe
     for (const pipe of Object.values(pipes)) pipe.destroy(); // so that nothing of it is left in them
   });
   const report = openReport(pipes.report);
-  let outside = 0;
 
   try {
-    outside = Number(await within(report.until("\n"), end, () => said));
-    await take(outside);
-    seal();
-    pipes.control.write(`\necho ready >&${fds.report}\n`);
-    const pid = /"child-pid": (\d+)/.exec(await within(report.until("ready\n"), end, () => said))?.[1];
+    if (isBrought(plan)) {
+      await within(report.until("here\n"), end, () => said);
+      await take(childOf(starter.pid));
+      pipes.control.write("\n");
+    }
+    pipes.control.write(`echo ready >&${fds.report}\n`);
+    await within(report.until("ready\n"), end, () => said);
     report.close();
-    if (pid === undefined) throw new Failure("sandbox_unavailable", "bwrap did not say which process it began");
+    seal();
+    const outside = childOf(starter.pid);
+    const pid = childOf(outside);
     const opened = ["work", "tmp", "dev/shm", "box"].map((path) =>
       openSync(`/proc/${pid}/root/${path}`, constants.O_RDONLY | constants.O_DIRECTORY),
     );
@@ -67,7 +71,7 @@ export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: numbe
     const attempts = () => network.reduce((sum, file) => sum + attemptsIn(textOf(file)), 0);
     const before = attempts();
     return {
-      pid: Number(pid),
+      pid,
       outside,
       work,
       folders,
@@ -77,7 +81,7 @@ export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: numbe
       disk: () => diskUse(work),
       networkAttempts: () => attempts() - before,
       kill() {
-        if (!ended) kill(Number(pid)); // the kernel ends all others with it; bwrap outside goes when the last is gone
+        if (!ended) kill(pid); // the kernel ends all others with it; bwrap outside goes when the last is gone
       },
       close() {
         for (const file of [...opened, ...network]) closeSync(file);
@@ -85,18 +89,33 @@ export async function openBox(starter: Starter, plan: BoxPlan, take: (pid: numbe
     };
   } catch (thrown) {
     for (const pipe of [pipes.stdout, pipes.stderr, pipes.report]) pipe.resume();
-    if (outside > 0 && !ended) kill(outside); // the box dies with its parent
+    if (!ended) for (const outside of begunBy(starter.pid)) kill(outside); // the box dies with its parent
     throw thrown;
   }
 }
 
 /** What the box's network counts. The second is not there where IPv6 is switched off. */
-function openNetwork(pid: string): number[] {
+function openNetwork(pid: number): number[] {
   const four = openSync(`/proc/${pid}/net/snmp`, "r");
   try {
     return [four, openSync(`/proc/${pid}/net/snmp6`, "r")];
   } catch {
     return [four];
+  }
+}
+
+/** The one process that this one has begun: a starter begins one box, and bwrap one process in it. */
+function childOf(pid: number): number {
+  const [child] = begunBy(pid);
+  if (child === undefined) throw new Failure("sandbox_unavailable", "the box ended while it was made");
+  return child;
+}
+
+function begunBy(pid: number): number[] {
+  try {
+    return childrenOf(pid, pid);
+  } catch {
+    return []; // it has ended
   }
 }
 

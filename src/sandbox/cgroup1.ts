@@ -16,8 +16,8 @@ export function boxFiles1({ size, process }: Limits): { file: string; value: str
   ];
 }
 
-/** bwrap outside, bwrap as the first process inside, and the shell that begins the steps. */
-export const boxProcesses = 3;
+/** bwrap outside, and the shell that begins the steps. */
+export const boxProcesses = 2;
 
 /** Reads the account. `read` gives the text of a file of the box's folders. */
 export function usage1(read: (file: string) => string): Usage {

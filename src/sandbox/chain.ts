@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { relative } from "node:path";
 import type { Limits } from "../contracts/limits.ts";
 import { boxProcesses } from "./cgroup1.ts";
 import { proxyEnvironment } from "./inside.ts";
@@ -6,11 +7,8 @@ import type { Program } from "./programs.ts";
 import { quote, quoteAll } from "./quote.ts";
 import type { Tool } from "./tools.ts";
 
-/**
- * Numbers of the open files that a box begins with. Only the first four stay open in it. What bwrap says about the box goes
- * the way of the reports.
- */
-export const fds = { control: 0, stdout: 1, stderr: 2, report: 3, args: 4, about: 5, filter: 6 } as const;
+/** Numbers of the open files that a box begins with. Only the first four stay open in it. */
+export const fds = { control: 0, stdout: 1, stderr: 2, report: 3, args: 4, filter: 5 } as const;
 
 /** The disk itself, work, tmp, shm and home: not counted as the program's. */
 export const diskFolders = 5;
@@ -24,6 +22,7 @@ export function diskOptions({ disk_bytes: bytes, inodes }: Limits["size"]): stri
 export type BoxPlan = {
   tools: Record<Tool, string>; // where each is on this host
   clear: string[]; // a command that runs the rest of its arguments without environment; none where the shell adds none
+  yard: string; // a folder that all of these are in: bwrap looks at each part of a path, so they are named from there
   root: string; // what the box sees as /
   dev: string; // what it sees as /dev
   disk: string; // what it may write to: `files`, with its folders in it, and `pts`
@@ -95,28 +94,28 @@ export function starterCommand({
 export const pipes = { in: "control", out: ["stdout", "stderr", "report"], args: "args" } as const;
 
 /**
- * The host's half of a box, as a script: it goes into its account, opens its files in place of all that it had, says which
- * process it is, and waits for a word; then under the limits of every process; then bwrap, with an empty environment because
- * /proc/1/environ of a box is bwrap's, and with its arguments over a file because /proc/1/cmdline is bwrap's too.
+ * The host's half of a box, as a script: it goes into its account, or waits until it was brought there, with its files
+ * open in place of all that it had; then under the limits of every process; then bwrap, with an empty environment and with
+ * its arguments over a file, because a box can see what its first process began with.
  *
  * The limits are laid before bwrap: its first process is the box's first one, which a program may write to, and a user
  * namespace takes its own limit of processes from whoever makes it.
  */
-export function hostScript({ tools, clear, filter, limits, uid, counted, tasks, folders }: BoxPlan): string {
+export function hostScript({ tools, clear, filter, limits, uid, counted, tasks, folders, yard }: BoxPlan): string {
   const { builtin, prlimit, inside } = processLimits(limits, { counted, shared: uid === null });
   const files = [
     `${fds.control}<${pipes.in}`,
     ...pipes.out.map((name) => `${fds[name]}>${name}`),
-    `${fds.args}<${pipes.args} ${fds.about}>&${fds.report} ${fds.filter}<${quote(filter)}`,
+    `${fds.args}<${pipes.args} ${fds.filter}<${quote(filter)}`,
   ];
-  const accounts = Array.from({ length: tasks === null ? 0 : folders }, (_, index) => `/proc/self/fd/${3 + index}`);
+  const accounts = Array.from({ length: folders }, (_, index) => 3 + index);
+  for (const account of accounts) if (account > fds.filter) files.push(`${account}>&-`); // no other file has its place
   const script = [
-    forgetPlace,
-    ...accounts.map((folder) => `echo 0 >${folder}/${tasks}`),
+    ...(tasks === null ? [] : accounts.map((account) => `echo 0 >/proc/self/fd/${account}/${tasks}`)),
     `exec ${files.join(" ")}`,
-    "read -r pid rest </proc/self/stat",
-    `echo "$pid" >&${fds.report}`,
-    "read -r go",
+    ...(isBrought({ counted, tasks }) ? [`echo here >&${fds.report}`, "read -r go"] : []),
+    `cd ${quote(yard)}`,
+    forgetPlace,
     ...builtin,
     `exec ${quoteAll([
       ...(prlimit.length > 0 ? [tools.prlimit, ...prlimit, "--"] : []),
@@ -126,6 +125,11 @@ export function hostScript({ tools, clear, filter, limits, uid, counted, tasks, 
     ])}`,
   ];
   return script.join(" && ");
+}
+
+/** Whether somebody else has to bring the process into its account. It says when it is there, and waits for a line. */
+export function isBrought({ counted, tasks }: Pick<BoxPlan, "counted" | "tasks">): boolean {
+  return counted && tasks === null;
 }
 
 /**
@@ -151,8 +155,14 @@ function processLimits({ size, process }: Limits, { counted, shared }: { counted
   };
 }
 
-/** The arguments of bwrap: no namespace is shared, nothing is writable but the sized disk, nothing of /etc is the host's. */
-export function bwrapArgs({ root, dev, disk, limits, programs, binds, environment, deps, uid }: BoxPlan): string[] {
+/**
+ * The arguments of bwrap: no namespace is shared, nothing is writable but the sized disk, nothing of /etc is the host's. The
+ * shell is the box's first process itself, one fewer than with bwrap's own: it waits for whatever comes to its end there.
+ */
+export function bwrapArgs(plan: BoxPlan): string[] {
+  const { limits, programs, binds, environment, deps, uid } = plan;
+  const here = (path: string) => relative(plan.yard, path);
+  const [dev, disk] = [here(plan.dev), here(plan.disk)];
   const installed = deps === null ? [] : ["/work/node_modules/.bin", "/deps/site/bin"];
   const paths = [
     ...installed,
@@ -173,19 +183,20 @@ export function bwrapArgs({ root, dev, disk, limits, programs, binds, environmen
     ...environment,
   };
   return [
-    ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+    ["--unshare-all", "--unshare-user", "--die-with-parent", "--as-pid-1", "--new-session"],
+    ["--cap-drop", "ALL"],
     ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"],
     Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
-    ["--ro-bind", root, "/", "--proc", "/proc"],
+    ["--ro-bind", here(plan.root), "/", "--proc", "/proc"],
     masks(dev),
     ["--dev-bind", dev, "/dev", "--dev-bind", `${disk}/pts`, "/dev/pts"],
     ["--bind", `${disk}/files/work`, "/work", "--bind", `${disk}/files/tmp`, "/tmp"],
     ["--bind", `${disk}/files/shm`, "/dev/shm", "--bind", `${disk}/files/home`, "/box"],
     binds.flatMap((path) => ["--ro-bind", path, path]), // after the disk: one may lie in /tmp
-    deps === null ? [] : ["--ro-bind", deps, "/deps"],
+    deps === null ? [] : ["--ro-bind", here(deps), "/deps"],
     uid === null ? ["--remount-ro", "/dev"] : [], // root's is read-only as it is, and its devices would go with it
     ["--chdir", "/work"],
-    ["--info-fd", String(fds.about), "--seccomp", String(fds.filter)],
+    ["--seccomp", String(fds.filter)],
   ].flat();
 }
 

@@ -128,6 +128,7 @@ export function openGround(
         tasks: cgroup?.tasks ?? null,
         folders: accounts.length,
         uid,
+        yard: place.path,
         root,
         dev: place.dev,
         disk: disk.path,

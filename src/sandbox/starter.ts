@@ -25,6 +25,7 @@ export type Begun = Pipes & {
  * a box that looks at its open files, and who has such a file open can neither open it once more nor change its mode.
  */
 export type Starter = {
+  pid: number;
   begin(script: string, args: string[]): Begun;
   isEnded(): boolean;
   close(): void;
@@ -85,6 +86,7 @@ export async function openStarter({
   }
 
   return {
+    pid: starter.pid,
     begin(script, args) {
       readable(() => writeFileSync(join(folder, pipes.args), args.map((argument) => `${argument}\0`).join("")));
       allow(0o600, uid);

@@ -11,7 +11,7 @@ const mostProcesses = 5000;
 /**
  * Adds up a box's processes, found from its first one downwards: for a class that has no account of the kernel's. It
  * sees who is alive now and what its ended children have used; a process between two looks, it does not. Memory is what
- * is private or shared between processes, not what is a file's. `pids` leaves out the box's own two.
+ * is private or shared between processes, not what is a file's. `pids` leaves out the box's own one.
  */
 export function readTree(first: number): TreeUse {
   const use: TreeUse = { cpuMs: 0, memoryBytes: 0, pids: 1 - boxProcesses };
@@ -33,7 +33,7 @@ export function readTree(first: number): TreeUse {
 }
 
 /**
- * The processes and threads of a box, without its own two: quick enough to be done all the time, for what comes to its
+ * The processes and threads of a box, without its own one: quick enough to be done all the time, for what comes to its
  * limit and goes within milliseconds. Stops at `enough`.
  */
 export function countTasks(first: number, enough: number): number {
@@ -52,7 +52,8 @@ export function countTasks(first: number, enough: number): number {
   return tasks;
 }
 
-function childrenOf(pid: number, thread: string | number): number[] {
+/** The processes that this thread of a process has begun, and that have not ended. */
+export function childrenOf(pid: number, thread: string | number): number[] {
   return kernelText(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number);
 }
 

@@ -15,6 +15,7 @@ import type { Tool } from "./tools.ts";
  * before they need them. Nobody else on this host sees any of it, and it ends with the worker, however that ends.
  */
 export type Yard = {
+  path: string; // of the folder that all of it is in
   dev: string; // what boxes see as /dev
   root(programs: Program[], binds: string[]): Promise<string>; // what boxes see as / : the same folder for the same wish
   depot: string; // where the worker's depot is, if it has one
@@ -99,6 +100,7 @@ export async function openYard(
   }
 
   return {
+    path,
     dev,
     root(programs, binds) {
       const wish = JSON.stringify([programs, binds]);

@@ -44,7 +44,10 @@ const layers: Layer[] = [
         spawn: (command: string, args: string[], options: object) =>
           spawn(command, args, { ...options, env: process.env }),
       }));
-      changeCommand((script) => script.replace(/(env) -i/, "$1"));
+      changeChain({
+        args: (args) => args.filter((arg) => arg !== "--clearenv"),
+        command: (script) => script.replace(/(env) -i/, "$1"),
+      });
     },
   },
   {
@@ -70,7 +73,12 @@ const layers: Layer[] = [
   {
     layer: "processes of its own",
     program: "host_processes.py",
-    without: () => changeArgs((args) => args.flatMap((arg) => (arg === "--unshare-all" ? allButProcesses : [arg]))),
+    without: () =>
+      changeArgs((args) =>
+        args
+          .filter((arg) => arg !== "--as-pid-1")
+          .flatMap((arg) => (arg === "--unshare-all" ? allButProcesses : [arg])),
+      ),
   },
   {
     layer: "the size of the disk",
@@ -80,7 +88,7 @@ const layers: Layer[] = [
   {
     layer: "the limits of every process",
     program: "raise_limits.py",
-    without: () => changeCommand((script) => script.replaceAll(/ulimit -\w \d+|--fsize=\S+/g, "true")),
+    without: () => changeChain({ command: (script) => script.replaceAll(/ulimit -\w \d+|--fsize=\S+/g, "true") }),
   },
   {
     layer: "the masks over /proc",
@@ -100,20 +108,20 @@ function isMask(args: string[], at: number): boolean {
   );
 }
 
-function changeArgs(change: (args: string[]) => string[]): void {
-  vi.doMock(chain, async (original) => {
-    const actual = await original<Chain>();
-    return { ...actual, bwrapArgs: (...plan: Parameters<Chain["bwrapArgs"]>) => change(actual.bwrapArgs(...plan)) };
-  });
+function changeArgs(args: (args: string[]) => string[]): void {
+  changeChain({ args });
 }
 
-function changeCommand(change: (script: string) => string): void {
+type Changes = { args?: (args: string[]) => string[]; command?: (script: string) => string };
+
+function changeChain({ args = (all) => all, command = (script) => script }: Changes): void {
   vi.doMock(chain, async (original) => {
     const actual = await original<Chain>();
     return {
       ...actual,
-      starterCommand: (...plan: Parameters<Chain["starterCommand"]>) => actual.starterCommand(...plan).map(change),
-      hostScript: (...plan: Parameters<Chain["hostScript"]>) => change(actual.hostScript(...plan)),
+      bwrapArgs: (...plan: Parameters<Chain["bwrapArgs"]>) => args(actual.bwrapArgs(...plan)),
+      starterCommand: (...plan: Parameters<Chain["starterCommand"]>) => actual.starterCommand(...plan).map(command),
+      hostScript: (...plan: Parameters<Chain["hostScript"]>) => command(actual.hostScript(...plan)),
     };
   });
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { namesIn, textOf } from "../../bench/sandbox/processes.ts";
 import { type LimitsWish, limitsFor, type SandboxLimits } from "../../src/contracts/limits.ts";
@@ -107,6 +108,7 @@ describe.skipIf(!boxes.ground)(`boxes that wait ${boxes.title}`, () => {
     const ended = second.box.ended;
 
     expect(parentOf(beginner)).toBe(process.pid);
+    for (const pid of [beginner, second.box.outside]) expect(environmentOf(pid)).toBe("");
     process.kill(parentOf(second.box.outside), "SIGKILL");
     await ended;
     await leave(second);
@@ -154,6 +156,11 @@ function childrenOfBoxes(): number[] {
       const stat = textOf(`/proc/${pid}/stat`);
       return stat.includes("(bwrap) ") && !stat.includes(") Z ");
     });
+}
+
+/** What it began with: a box cannot see it, and whoever could is to find nothing. */
+function environmentOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/environ`, "latin1");
 }
 
 function parentOf(pid: number): number {
