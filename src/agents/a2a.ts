@@ -1,15 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Message, Part, Task } from "@a2a-js/sdk";
+import type { Message, Part, SendMessageRequest, Task } from "@a2a-js/sdk";
 import type { Client } from "@a2a-js/sdk/client";
 import type { Reach } from "../contracts/agent.ts";
 import { Failure } from "../contracts/failure.ts";
-import { AgentAnswer, type AgentAsk, type Outside } from "../contracts/outside.ts";
-import { calling, doorTo, textOf } from "./door.ts";
+import { AgentAnswer, type AgentAsk } from "../contracts/outside.ts";
+import { isOver, progressIn, type Said, textIn, withEvent } from "./a2atask.ts";
+import { calling, doorTo, type Hearing, textOf, type Under } from "./door.ts";
 
 type A2aReach = Extract<Reach, { kind: "a2a" }>;
 
 /** States of a task (A2A 1.0, TaskState), by what they mean here. */
-const underWay = new Set([1, 2]);
 const completed = 3;
 const words: Record<number, string> = {
   4: "failed",
@@ -19,10 +19,14 @@ const words: Record<number, string> = {
   8: "asks for a login",
 };
 
+/** How long an agent is given to hear that we gave up. */
+const farewellMs = 2000;
+
 /**
- * Asks an Agent2Agent 1.0 agent: SendMessage with the question as text and, beside it, as data (`agent.ask/1`); a task that
- * is not done is asked for until it is, and cancelled when we give up. The answer is a data part of the shape
- * `agent.answer`, or the text of its parts. Its client library is loaded with the first question.
+ * Asks an Agent2Agent 1.0 agent with the question as text and, beside it, as data (`agent.ask/1`): SendStreamingMessage
+ * when its card says that it streams, else SendMessage. A task that is not done by then is asked for until it is, and
+ * cancelled when we give up; what its status says meanwhile goes to `onProgress` when it changes. The answer is a data
+ * part of the shape `agent.answer`, or the text of its parts. Its client library is loaded with the first question.
  *
  * Throws `agent_unreachable`, `agent_failed`, `agent_refused` (it wants what nobody here can give) and
  * `agent_answer_invalid`.
@@ -30,26 +34,70 @@ const words: Record<number, string> = {
 export async function askA2a(
   { url, token }: A2aReach,
   ask: AgentAsk,
-  { outside, signal }: { outside: Outside; signal: AbortSignal },
+  { outside, signal, onProgress }: Hearing,
 ): Promise<AgentAnswer> {
   return calling(ask, signal, async (under) => {
-    const client = await open(url, doorTo(url, { outside, token, under }));
-    const { signal: limit } = under;
-    const said = await client.sendMessage(
-      {
-        tenant: "",
-        message: questionOf(ask),
-        configuration: {
-          acceptedOutputModes: ["application/json", "text/plain"],
-          taskPushNotificationConfig: undefined,
-          returnImmediately: false,
-        },
-        metadata: undefined,
-      },
-      { signal: limit },
-    );
-    return "artifacts" in said ? answerOfTask(await ended(client, said, limit)) : answerIn(said.parts);
+    const doorUnder = (its: Under) => doorTo(url, { outside, token, under: its });
+    let door = doorUnder(under);
+    const talk: Talk = {
+      client: await open(url, (input, init) => door(input, init)),
+      signal: under.signal,
+      said: null,
+    };
+    try {
+      return await answerTo(requestOf(ask), talk, changes(onProgress));
+    } catch (error) {
+      const { client, said } = talk;
+      if (said && "task" in said && !isOver(said.task)) {
+        // Our time is over, so the cancellation has a moment of its own; that it comes through is not promised.
+        door = doorUnder({ signal: AbortSignal.timeout(farewellMs), halt() {} });
+        await client.cancelTask({ tenant: "", id: said.task.id, metadata: undefined }).catch(() => {});
+      }
+      throw error;
+    }
   });
+}
+
+/** A conversation with an agent: what it has said so far is known also when it is broken off. */
+type Talk = { client: Client; signal: AbortSignal; said: Said };
+
+async function answerTo(request: SendMessageRequest, talk: Talk, tell: (text: string) => void): Promise<AgentAnswer> {
+  await hearStream(request, talk, tell);
+  const { client, signal } = talk;
+  for (let waitMs = 100; ; waitMs = Math.min(2000, waitMs * 2)) {
+    const { said } = talk;
+    if (!said) throw new Failure("agent_answer_invalid", "the agent's stream ended before it said anything");
+    if ("message" in said) return answerIn(said.message.parts);
+    if (isOver(said.task)) return answerOfTask(said.task);
+    tell(progressIn(said.task));
+    await pause(waitMs, undefined, { signal });
+    talk.said = { task: await client.getTask({ tenant: "", id: said.task.id }, { signal }) };
+  }
+}
+
+/** Hears what comes of a message; of an agent that does not stream, the one thing it answers. */
+async function hearStream(request: SendMessageRequest, talk: Talk, tell: (text: string) => void): Promise<void> {
+  const { client, signal } = talk;
+  try {
+    for await (const event of client.sendMessageStream(request, { signal })) {
+      talk.said = withEvent(talk.said, event);
+      if (!talk.said) continue;
+      if ("message" in talk.said || isOver(talk.said.task)) return;
+      tell(progressIn(talk.said.task));
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!talk.said) throw error; // else the stream broke off, and not the task: it can be asked for
+  }
+}
+
+/** Passes a text on when it is another than before. */
+function changes(onProgress: Hearing["onProgress"]): (text: string) => void {
+  let last = "";
+  return (text) => {
+    if (text !== "" && text !== last) onProgress?.(text);
+    last = text;
+  };
 }
 
 async function open(url: string, fetchImpl: typeof fetch): Promise<Client> {
@@ -61,6 +109,19 @@ async function open(url: string, fetchImpl: typeof fetch): Promise<Client> {
     cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
   });
   return factory.createFromUrl(url, "");
+}
+
+function requestOf(ask: AgentAsk): SendMessageRequest {
+  return {
+    tenant: "",
+    message: questionOf(ask),
+    configuration: {
+      acceptedOutputModes: ["application/json", "text/plain"],
+      taskPushNotificationConfig: undefined,
+      returnImmediately: false,
+    },
+    metadata: undefined,
+  };
 }
 
 function questionOf(ask: AgentAsk): Message {
@@ -80,22 +141,6 @@ function questionOf(ask: AgentAsk): Message {
   };
 }
 
-/** A task when nothing more comes of it. */
-async function ended(client: Client, task: Task, signal: AbortSignal): Promise<Task> {
-  let now = task;
-  try {
-    for (let waitMs = 100; underWay.has(now.status?.state ?? 0); waitMs = Math.min(2000, waitMs * 2)) {
-      await pause(waitMs, undefined, { signal });
-      now = await client.getTask({ tenant: "", id: task.id }, { signal });
-    }
-    return now;
-  } catch (error) {
-    // The signal is over, so the cancellation has a moment of its own; that it comes through is not promised.
-    await client.cancelTask({ tenant: "", id: task.id, metadata: undefined }).catch(() => {});
-    throw error;
-  }
-}
-
 function answerOfTask({ status, artifacts }: Task): AgentAnswer {
   const state = status?.state ?? 0;
   if (state === completed)
@@ -113,8 +158,4 @@ function answerIn(parts: Part[]): AgentAnswer {
   const text = AgentAnswer.safeParse({ text: textIn(parts) });
   if (text.success) return text.data;
   throw new Failure("agent_answer_invalid", "the agent answered neither text nor data of the shape agent.answer");
-}
-
-function textIn(parts: Part[]): string {
-  return parts.flatMap(({ content }) => (content?.$case === "text" ? [content.value] : [])).join("\n");
 }

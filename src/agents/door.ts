@@ -39,6 +39,9 @@ function counted({ halt }: Under): TransformStream<Uint8Array, Uint8Array> {
   });
 }
 
+/** What an agent is asked with. */
+export type Hearing = { outside: Outside; signal: AbortSignal; onProgress?: ((text: string) => void) | undefined };
+
 /** What a call is made under: when to give up, and how to end it with a failure whatever the library makes of it. */
 export type Under = { signal: AbortSignal; halt: (failure: Failure) => void };
 
@@ -62,6 +65,8 @@ export async function calling<Result>(
     if (isNetwork(thrown))
       throw new Failure("agent_unreachable", `the agent did not answer: ${reason}`, { cause: thrown });
     throw new Failure("agent_failed", `the agent answered with an error: ${reason}`, { cause: thrown });
+  } finally {
+    halted.abort(); // what is still being read of it is read in vain
   }
 }
 

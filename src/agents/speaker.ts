@@ -12,6 +12,7 @@ export type Question = {
   signal: AbortSignal;
   now: Date;
   onText?: ((text: string) => void) | undefined; // of a model that speaks word by word
+  onProgress?: ((text: string) => void) | undefined; // of an agent outside that says how far it is
   toolbox?: Toolbox | undefined; // for a model that calls tools
 };
 
@@ -57,12 +58,12 @@ export function speakerOf(
 
 function askOutside(
   reach: Exclude<Reach, { kind: "builtin" | "openai" }>,
-  { ask, signal, now }: Question,
+  { ask, signal, now, onProgress }: Question,
   outside: Outside,
 ): Promise<AgentAnswer | null> {
   if (reach.kind === "http") return askHttp(reach, ask, { outside, signal, now });
-  if (reach.kind === "a2a") return askA2a(reach, ask, { outside, signal });
-  return askMcp(reach, ask, { outside, signal });
+  if (reach.kind === "a2a") return askA2a(reach, ask, { outside, signal, onProgress });
+  return askMcp(reach, ask, { outside, signal, onProgress });
 }
 
 /** A model of the worker's configuration. Throws `model_not_configured`. */

@@ -67,8 +67,8 @@ export type Tools = {
   outlet?(round: number): Outlet;
   /** Says what the call did cost. Booked with the settlement, however the attempt ends. */
   spend(figure: Figure): void;
-  /** Tells progress: one `…_status` event, written at once. */
-  status(text: string, data?: Record<string, unknown>): Promise<void>;
+  /** Tells progress: one `…_status` event, written at once; named after the role's service, unless `kind` is given. */
+  status(text: string, data?: Record<string, unknown>, kind?: string): Promise<void>;
   /** Adds an event of its own kind to the settlement, e.g. `orchestrate_decision`. */
   record(kind: string, data: Record<string, unknown>): void;
 };

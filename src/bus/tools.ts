@@ -83,9 +83,9 @@ export class AttemptTools implements Tools {
 
   get status(): Tools["status"] {
     const { shop, message } = this.#attempt;
-    return async (text, data = {}) => {
+    return async (text, data = {}, kind) => {
       this.#attempt.check(); // an attempt that has ended has no progress
-      await tellProgress(shop.sql, message, { worker: shop.name, details: { text, ...data } });
+      await tellProgress(shop.sql, message, { worker: shop.name, details: { text, ...data }, kind });
     };
   }
 

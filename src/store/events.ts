@@ -49,12 +49,12 @@ export async function tell(
 export async function tellProgress(
   sql: Sql,
   message: Claimed,
-  { worker, details }: { worker: string; details: Record<string, unknown> },
+  { worker, details, kind }: { worker: string; details: Record<string, unknown>; kind?: string | undefined },
 ): Promise<void> {
   const hint = wakeText({ roles: [], traces: [message.traceId], flows: [], ended: [] });
-  const kind = part`bus_event_kind(${message.service}, 'status')`;
+  const named = kind === undefined ? part`bus_event_kind(${message.service}, 'status')` : part`${kind}::text`;
   await sql`
-    with told as (${insertFacts(factRows(message, [{ kind: "", data: details }]), worker, kind)})
+    with told as (${insertFacts(factRows(message, [{ kind: "", data: details }]), worker, named)})
     select pg_notify('bus_wake', ${hint}) where set_config('synchronous_commit', 'off', true) is not null`;
 }
 

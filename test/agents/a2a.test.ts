@@ -23,23 +23,22 @@ describe("an agent of kind a2a", () => {
   afterEach(async () => {
     for (const one of open.splice(0)) await one.close();
   });
-  let heard: { asked: Message | null; authorization: string[]; cancelled: string[] } = {
+  let heard: { asked: Message | null; authorization: string[]; methods: string[] } = {
     asked: null,
     authorization: [],
-    cancelled: [],
+    methods: [],
   };
 
   /** A real A2A server that answers as `executor` says. */
-  async function serve(execute: AgentExecutor["execute"]): Promise<string> {
-    heard = { asked: null, authorization: [], cancelled: [] };
+  async function serve(execute: AgentExecutor["execute"], { streaming = false, cutAfter = 99 } = {}): Promise<string> {
+    heard = { asked: null, authorization: [], methods: [] };
     const executor: AgentExecutor = {
       execute(context, events) {
         heard.asked = context.userMessage;
         return execute(context, events);
       },
       async cancelTask(taskId, events) {
-        heard.cancelled.push(taskId);
-        events.publish(AgentEvent.task(taskOf(taskId, "c", TaskState.TASK_STATE_CANCELED)));
+        events.publish(statusOf(taskId, "c", TaskState.TASK_STATE_CANCELED));
         events.finished();
       },
     };
@@ -49,14 +48,17 @@ describe("an agent of kind a2a", () => {
       heard.authorization.push(request.headers.get("authorization") ?? "");
       if (request.method === "GET") return Response.json(AgentCard.toJSON(card as AgentCard));
       const context = new ServerCallContext({ requestedVersion: "1.0" });
-      return Response.json(await rpc?.handle(await request.text(), context));
+      const asked = await request.text();
+      heard.methods.push(JSON.parse(asked).method);
+      const said = await rpc?.handle(asked, context);
+      return said && Symbol.asyncIterator in said ? streamOf(said, cutAfter) : Response.json(said);
     });
     card = AgentCard.fromJSON({
       name: "outer",
       description: "writes",
       version: "1",
       supportedInterfaces: [{ url: `${url}/rpc`, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
-      capabilities: {},
+      capabilities: { streaming },
       defaultInputModes: ["text/plain"],
       defaultOutputModes: ["application/json"],
     });
@@ -64,6 +66,46 @@ describe("an agent of kind a2a", () => {
     open.push({ close });
     return `${url}/.well-known/agent-card.json`;
   }
+  /** Server-sent events; after `cutAfter` of them the connection breaks, and the agent works on. */
+  function streamOf(said: AsyncIterable<unknown>, cutAfter: number): Response {
+    const events = said[Symbol.asyncIterator]();
+    let sent = 0;
+    const body = new ReadableStream({
+      async pull(out) {
+        if (sent === cutAfter) {
+          void (async () => {
+            while (!(await events.next()).done);
+          })();
+          return out.error(new Error("the wire is cut"));
+        }
+        const { done, value } = await events.next();
+        if (done) return out.close();
+        sent += 1;
+        out.enqueue(Buffer.from(`data: ${JSON.stringify(value)}\n\n`));
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }
+  const statusOf = (taskId: string, contextId: string, state: TaskState, said?: string) =>
+    AgentEvent.statusUpdate({
+      taskId,
+      contextId,
+      status: {
+        state,
+        message: said === undefined ? undefined : messageOf(contextId, [text(said)]),
+        timestamp: undefined,
+      },
+      metadata: undefined,
+    });
+  const pieceOf = (taskId: string, contextId: string, parts: Part[], append: boolean) =>
+    AgentEvent.artifactUpdate({
+      taskId,
+      contextId,
+      artifact: { artifactId: "a", name: "", description: "", parts, metadata: undefined, extensions: [] },
+      append,
+      lastChunk: false,
+      metadata: undefined,
+    });
   const taskOf = (id: string, contextId: string, state: TaskState, parts: Part[] = []): Task => ({
     id,
     contextId,
@@ -85,12 +127,15 @@ describe("an agent of kind a2a", () => {
     extensions: [],
     referenceTaskIds: [],
   });
-  const call = (url: string, rest: Partial<AgentAsk> = {}, signal = new AbortController().signal) =>
-    askA2a(
+  let progress: string[] = [];
+  const call = (url: string, rest: Partial<AgentAsk> = {}, signal = new AbortController().signal) => {
+    progress = [];
+    return askA2a(
       { kind: "a2a", url, token: "AGENT_OUTER", timeout_ms: 5000, probe: null },
       { ...ask, ...rest },
-      { outside, signal },
+      { outside, signal, onProgress: (said) => void progress.push(said) },
     );
+  };
 
   test("is asked in text and as data, with its bearer, and answers with a change", async () => {
     const url = await serve(async ({ contextId }, events) => {
@@ -139,6 +184,96 @@ describe("an agent of kind a2a", () => {
     const asked = call(url, {}, control.signal);
     control.abort(new Failure("cancelled", "called off"));
     await expect(asked).rejects.toMatchObject({ code: "cancelled" });
+  });
+
+  /** A task that says how far it is and answers in pieces of one text. */
+  const inPieces: AgentExecutor["execute"] = async ({ taskId, contextId }, events) => {
+    const whole = JSON.stringify(change);
+    events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_SUBMITTED)));
+    for (const said of ["reading", "reading", "writing"])
+      events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_WORKING, said));
+    events.publish(pieceOf(taskId, contextId, [text(whole.slice(0, 9))], false));
+    events.publish(pieceOf(taskId, contextId, [text(whole.slice(9))], true));
+    events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_COMPLETED));
+    events.finished();
+  };
+
+  test("that streams tells how far it is when that changes, and its pieces are one text", async () => {
+    const url = await serve(inPieces, { streaming: true });
+
+    expect(await call(url)).toEqual({ text: JSON.stringify(change) });
+    expect(progress).toEqual(["reading", "writing"]);
+  });
+
+  test("that streams may answer with a message, and fail like any other", async () => {
+    const url = await serve(
+      async ({ contextId }, events) => {
+        events.publish(AgentEvent.message(messageOf(contextId, [data({ change })])));
+        events.finished();
+      },
+      { streaming: true },
+    );
+    expect(await call(url)).toEqual({ change });
+
+    const bad = await serve(
+      async ({ taskId, contextId }, events) => {
+        events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_WORKING)));
+        events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_FAILED, "no disk"));
+        events.finished();
+      },
+      { streaming: true },
+    );
+    await expect(call(bad)).rejects.toMatchObject({
+      code: "agent_failed",
+      message: expect.stringContaining("no disk"),
+    });
+    expect(progress).toEqual([]);
+  });
+
+  test.each([1, 3])("whose stream breaks off after %i events is asked until its task is done", async (cutAfter) => {
+    const url = await serve(
+      async ({ taskId, contextId }, events) => {
+        events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_SUBMITTED)));
+        events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_WORKING, "writing"));
+        events.publish(pieceOf(taskId, contextId, [data({ change })], false));
+        events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_COMPLETED));
+        events.finished();
+      },
+      { streaming: true, cutAfter },
+    );
+
+    expect(await call(url)).toEqual({ change });
+  });
+
+  test.each([true, false])(
+    "whose task is under way when it is given up has it cancelled (streaming: %s)",
+    async (streaming) => {
+      const url = await serve(
+        async ({ taskId, contextId }, events) => {
+          events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_SUBMITTED)));
+          events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_WORKING, "reading"));
+          if (streaming) await new Promise(() => {});
+          events.finished();
+        },
+        { streaming },
+      );
+
+      await expect(call(url, { timeout_ms: 300 })).rejects.toMatchObject({ code: "agent_unreachable" });
+      expect(heard.methods.at(-1)).toBe("CancelTask");
+      expect(progress).toEqual(["reading"]);
+    },
+  );
+
+  test("that streams more than an answer may have is not read to its end", async () => {
+    const url = await serve(
+      async ({ taskId, contextId }, events) => {
+        events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_WORKING)));
+        for (let n = 0; n < 30; n++) events.publish(pieceOf(taskId, contextId, [text("x".repeat(100_000))], n > 0));
+      },
+      { streaming: true },
+    );
+
+    await expect(call(url)).rejects.toMatchObject({ code: "agent_answer_invalid" });
   });
 
   test("does not get its token shown at another address that its card names", async () => {

@@ -1,4 +1,4 @@
-import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
+import { createMcpHandler, McpServer, type ServerContext } from "@modelcontextprotocol/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { askMcp } from "../../src/agents/mcp.ts";
@@ -16,14 +16,14 @@ describe("an agent of kind mcp", () => {
   let heard: { authorization: string | null; called: Called[] } = { authorization: null, called: [] };
 
   /** A real MCP server with one tool. */
-  async function serve(tool: (called: Called) => Promise<object>): Promise<string> {
+  async function serve(tool: (called: Called, context: ServerContext) => Promise<object>): Promise<string> {
     heard = { authorization: null, called: [] };
     const handler = createMcpHandler(() => {
       const server = new McpServer({ name: "outer", version: "1" });
       const inputSchema = z.object({ prompt: z.string(), language: z.string().nullish() });
-      server.registerTool("write", { description: "writes", inputSchema }, async (called) => {
+      server.registerTool("write", { description: "writes", inputSchema }, async (called, context) => {
         heard.called.push(called);
-        return (await tool(called)) as never;
+        return (await tool(called, context)) as never;
       });
       return server;
     });
@@ -53,6 +53,25 @@ describe("an agent of kind mcp", () => {
     const url = await serve(async () => ({ content: [{ type: "text", text: JSON.stringify(change) }] }));
 
     expect(await call(url)).toEqual({ text: JSON.stringify(change) });
+  });
+
+  test("tells how far it is, in words or in numbers", async () => {
+    const url = await serve(async (_, { mcpReq: { _meta, notify } }) => {
+      const { progressToken = "none" } = _meta ?? {};
+      for (const said of [{ progress: 1, message: "reading" }, { progress: 2, total: 3 }, { progress: 3 }])
+        await notify({ method: "notifications/progress", params: { progressToken, ...said } });
+      return { content: [], structuredContent: { change } };
+    });
+    const progress: string[] = [];
+    const reach = { kind: "mcp" as const, url, tool: "write", token: null, timeout_ms: 5000, probe: null };
+    const asked = askMcp(reach, ask, {
+      outside,
+      signal: new AbortController().signal,
+      onProgress: (text) => void progress.push(text),
+    });
+
+    expect(await asked).toEqual({ change });
+    expect(progress).toEqual(["reading", "2 of 3", "3"]);
   });
 
   test.each([

@@ -45,8 +45,12 @@ export async function serveWeb(
     const body = method === "GET" || pieces.length === 0 ? {} : { body: Buffer.concat(pieces) };
     const said = await answer(new Request(new URL(incoming.url ?? "/", url), { method, headers, ...body }));
     reply.writeHead(said.status, Object.fromEntries(said.headers));
-    for await (const piece of said.body ?? []) reply.write(piece);
-    reply.end();
+    try {
+      for await (const piece of said.body ?? []) await new Promise((written) => reply.write(piece, written));
+      reply.end();
+    } catch {
+      reply.destroy(); // a body that throws is a connection that breaks
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -9,6 +9,7 @@ import type { AgentAsk } from "../../contracts/outside.ts";
 import { shownOf, type Tree } from "../../rules/tree.ts";
 import { agentOf } from "../../store/agents.ts";
 import { callbackFor, saidLater, waitFor } from "./later.ts";
+import { progressOf } from "./progress.ts";
 import { promptFor } from "./prompt.ts";
 import { toolboxFor } from "./toolbox.ts";
 
@@ -43,9 +44,11 @@ export async function hear(
   const ask = askOf(message, { agent, messages, maxTokens, callback });
   // A change that must be approved first is shown to nobody before.
   const outlet = message.assignment?.approval?.patch ? undefined : tools.outlet?.(ask.round);
+  const progress = progressOf(tools, { round: ask.round });
+  const question = { ask, signal: tools.signal, now, onText: outlet?.say, onProgress: progress.hear };
   const said = await speaker
-    .speak({ ask, signal: tools.signal, now, onText: outlet?.say, toolbox: toolboxFor(tree) })
-    .finally(() => outlet?.end());
+    .speak({ ...question, toolbox: toolboxFor(tree) })
+    .finally(() => Promise.all([outlet?.end(), progress.end()]));
   if (said) return { said };
   if (!agent || !callback) throw new Failure("agent_answer_invalid", `${speaker.name} answered nothing`);
   return { said: null, by: speaker.name, wait: waitFor(message, { agent, callback, now }) };

@@ -1,4 +1,6 @@
+import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import type { Outside } from "../../../src/contracts/outside.ts";
 import { generate } from "../../../src/services/codegen/generate.ts";
 import { execute } from "../../../src/services/executor/execute.ts";
@@ -46,9 +48,9 @@ describe("an agent outside that misbehaves, over HTTP and a real worker", () => 
     await world.close();
   });
 
-  async function begin(ttl_ms: number | null): Promise<string> {
+  async function begin(ttl_ms: number | null, agent_id = "outer"): Promise<string> {
     const assignment = {
-      agent_id: "outer",
+      agent_id,
       agent_version: "1",
       canary: false,
       model: null,
@@ -85,6 +87,35 @@ describe("an agent outside that misbehaves, over HTTP and a real worker", () => 
       spent: account?.tokens ?? 0,
     };
   }
+
+  test("tells how far it is while it works, as the executor's status", async () => {
+    const handler = createMcpHandler(() => {
+      const mcp = new McpServer({ name: "slow", version: "1" });
+      const inputSchema = z.object({ prompt: z.string() });
+      mcp.registerTool("write", { description: "writes", inputSchema }, async (_, { mcpReq: { _meta, notify } }) => {
+        for (const [n, message] of ["reading", "thinking", "writing"].entries())
+          await notify({
+            method: "notifications/progress",
+            params: { progressToken: _meta?.progressToken ?? "", progress: n, message },
+          });
+        return { content: [{ type: "text", text: JSON.stringify(change) }] };
+      });
+      return mcp;
+    });
+    const slow = await serveWeb((request) => handler.fetch(request));
+    const reach = { kind: "mcp" as const, url: slow.url, tool: "write", token: null, timeout_ms: 60_000, probe: null };
+    await register(world.sql, agentSpec({ id: "slow", intents: ["code.generate"], reach }));
+    const traceId = await begin(null, "slow");
+    await expect.poll(() => crew.kinds(traceId)).toContain("codegen_done");
+
+    const told = (await eventsOf(world.sql, traceId)).filter(({ kind }) => kind === "execute_status").slice(1);
+    expect(told.map(({ details: { text }, agent_id, service }) => [text, agent_id, service])).toEqual([
+      ["reading", "slow", "codegen"],
+      ["writing", "slow", "codegen"],
+    ]);
+    expect(told[0]?.details).toEqual({ text: "reading", round: 1 });
+    await slow.close();
+  });
 
   test("an answer after its time to live is nobody's: the trace has expired, and nothing of it is kept or sent on", async () => {
     let answer = (_: Response) => {};
