@@ -10,7 +10,7 @@ import { IndexArtifact, IndexRequest, QueryArtifact } from "../contracts/knowled
 import { SandboxLimits } from "../contracts/limits.ts";
 import { BusMessage } from "../contracts/message.ts";
 import { Summary } from "../contracts/metrics.ts";
-import { AgentAnswer, AgentAsk } from "../contracts/outside.ts";
+import { AgentAnswer, AgentAsk, AgentProgress } from "../contracts/outside.ts";
 import {
   BusPolicy,
   CircuitPolicy,
@@ -26,6 +26,7 @@ import { SandboxError } from "../contracts/violation.ts";
 const shapes: Record<string, z.ZodType> = {
   "agent.ask": AgentAsk,
   "agent.answer": AgentAnswer,
+  "agent.progress": AgentProgress,
   "artifact.meta": ArtifactMeta,
   "build-test.report": BuildTestReport,
   "build-test.summary": BuildTestSummary,

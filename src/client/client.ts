@@ -35,7 +35,7 @@ import {
   WhatIf,
   type WhatIfRequest,
 } from "../contracts/orchestrator.ts";
-import { type CallbackBody, CallbackTaken } from "../contracts/outside.ts";
+import { type AgentProgress, type CallbackAnswer, CallbackTaken, CallbackTold } from "../contracts/outside.ts";
 import {
   AgentList,
   type AgentPatch,
@@ -93,7 +93,9 @@ export type Client = {
   follow(traceId: string, options?: FollowOptions): AsyncGenerator<News, void>;
   /** What waits for a person's approval, or did; the latest first. */
   approvals(query?: ApprovalsQuery): Promise<ApprovalList>;
-  answerCallback(id: string, token: string, body: CallbackBody): Promise<CallbackTaken>;
+  answerCallback(id: string, token: string, body: CallbackAnswer): Promise<CallbackTaken>;
+  /** Tells how far an agent is that will answer later, at most once a second; more is not told. */
+  tellCallback(id: string, token: string, body: AgentProgress): Promise<CallbackTold>;
   approval(id: string): Promise<ApprovalView>;
   /** Throws `conflict` when it was answered before, `approval_expired` when it is too late. */
   answerApproval(id: string, answer: z.input<typeof ApprovalAnswer>): Promise<ApprovalView>;
@@ -187,13 +189,8 @@ export function openClient(door: Door): Client {
     circuits: () => json(CircuitList, { path: "/api/circuits" }),
     setCircuit: (key, verb, reason) =>
       json(CircuitList, { method: "POST", path: `/api/circuits/${encodeURIComponent(key)}/${verb}`, body: { reason } }),
-    answerCallback: (id, token, body) =>
-      json(CallbackTaken, {
-        method: "POST",
-        path: `/api/callbacks/${encodeURIComponent(id)}`,
-        headers: { authorization: `Bearer ${token}` },
-        body,
-      }),
+    answerCallback: (id, token, body) => json(CallbackTaken, callback(id, token, body)),
+    tellCallback: (id, token, body) => json(CallbackTold, callback(id, token, body)),
     approvals: (query = {}) => json(ApprovalList, { path: `/api/approvals${queryOf(query)}` }),
     approval: (id) => json(ApprovalView, { path: `/api/approvals/${encodeURIComponent(id)}` }),
     answerApproval: (id, body) =>
@@ -225,6 +222,12 @@ export function openClient(door: Door): Client {
 
 function agentPath(id: string): string {
   return `/api/agents/${encodeURIComponent(id)}`;
+}
+
+/** A post to a callback, which its token alone opens. */
+function callback(id: string, token: string, body: unknown): Call {
+  const headers = { authorization: `Bearer ${token}` };
+  return { method: "POST", path: `/api/callbacks/${encodeURIComponent(id)}`, headers, body };
 }
 
 function sent({ idempotencyKey, traceparent, signal }: Sending = {}): Pick<Call, "headers" | "signal"> {

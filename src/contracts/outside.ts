@@ -53,13 +53,31 @@ export type AgentAnswer = z.infer<typeof AgentAnswer>;
 
 export const CallbackParams = z.object({ id: z.string().regex(/^\d{1,19}$/, "is the id in the callback's URL") });
 
-/** What is posted to a callback: the answer, and, for those who want to be sure, whose it is. */
-export const CallbackBody = z.intersection(z.object({ trace_id: TraceId.optional() }), AgentAnswer);
+/** Whose an answer is, for those who want to be sure. */
+const named = { trace_id: TraceId.optional() };
+
+/** How far an agent is that will answer later. Nothing else is in it: an answer that is none must not pass for progress. */
+export const AgentProgress = z.strictObject({ progress: z.string().trim().min(1).max(500), ...named });
+export type AgentProgress = z.infer<typeof AgentProgress>;
+
+/** An answer that comes later. */
+export const CallbackAnswer = z.intersection(z.object(named), AgentAnswer);
+export type CallbackAnswer = z.infer<typeof CallbackAnswer>;
+
+/** What is posted to a callback: the answer; before it, as often as one likes, progress. */
+export const CallbackBody = z.union([CallbackAnswer, AgentProgress]);
 export type CallbackBody = z.infer<typeof CallbackBody>;
 
-/** What a callback is told: taken, and where the trace is. */
+/** What a callback is told of its answer: taken, and where the trace is. */
 export const CallbackTaken = z.object({ trace_id: TraceId, taken: z.literal(true) });
 export type CallbackTaken = z.infer<typeof CallbackTaken>;
+
+/** What it is told of progress. */
+export const CallbackTold = z.object({
+  trace_id: TraceId,
+  told: z.boolean(), // false: dropped, for another was told less than a second before
+});
+export type CallbackTold = z.infer<typeof CallbackTold>;
 
 /** Whom a trace waits for: the `asked` of its wait. */
 export const CallbackAsk = z.object({

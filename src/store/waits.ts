@@ -1,5 +1,6 @@
 import { jsonText, part, type Sql } from "./database.ts";
 import type { Draft } from "./messages.ts";
+import { wakeText } from "./wake.ts";
 
 /** A trace that waits for a person or a callback, as it is shown to whoever may answer. */
 export type Wait = {
@@ -137,6 +138,41 @@ export async function statedWait(
     where id = ${id} and kind = ${kind} and (${tenant}::text is null or tenant = ${tenant})`;
   return wait ?? null;
 }
+
+/**
+ * Appends what somebody whom a trace waits for says of his progress, as a fact of the message that asked him, and wakes
+ * who follows the trace. False: nothing waits any more, or something was told less than `everyMs` before. Does not wait
+ * for the disk: nothing depends on it.
+ */
+export async function tellWaiting(sql: Sql, { id, traceId, kind, details, everyMs }: Telling): Promise<boolean> {
+  const hint = wakeText({ roles: [], traces: [traceId], flows: [], ended: [] });
+  const rows = await sql`
+    with told as (
+      update bus_waits set told_at = bus_now()
+      where id = ${id} and answered_at is null and expires_at > bus_now()
+        and (told_at is null or told_at <= bus_now() - ${everyMs} * interval '1 millisecond')
+        and set_config('synchronous_commit', 'off', true) is not null
+      returning message_id
+    ), kept as (
+      insert into bus_facts (kind, service, role, shard, tenant, intent, trace_id, message_id, idempotency_key,
+                             agent_id, agent_version, canary, details)
+      select ${kind}, m.service, m.role, m.shard, m.tenant, m.intent, m.trace_id, m.id, m.idempotency_key,
+             m.assignment ->> 'agent_id', m.assignment ->> 'agent_version',
+             coalesce((m.assignment ->> 'canary')::boolean, false), ${jsonText(details)}::text::jsonb
+      from told
+      join bus_messages m on m.id = told.message_id
+    )
+    select pg_notify('bus_wake', ${hint}) from told`;
+  return rows.length > 0;
+}
+
+export type Telling = {
+  id: string;
+  traceId: string;
+  kind: string; // of the fact
+  details: Record<string, unknown>;
+  everyMs: number;
+};
 
 /** How many of each kind wait now, and for how long the oldest does. */
 export async function waitCounts(sql: Sql): Promise<{ kind: string; waiting: number; oldest_s: number }[]> {

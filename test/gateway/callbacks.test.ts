@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cancelTrace } from "../../src/bus/cancel.ts";
 import { settleDone } from "../../src/bus/settle.ts";
 import { openClient } from "../../src/client/client.ts";
 import { GenerateRequest } from "../../src/contracts/code.ts";
 import { Accepted, Problem } from "../../src/contracts/http.ts";
-import { CallbackTaken } from "../../src/contracts/outside.ts";
+import { CallbackTaken, CallbackTold } from "../../src/contracts/outside.ts";
 import { callbackFor, waitFor } from "../../src/services/codegen/later.ts";
 import { eventsOf } from "../../src/store/events.ts";
 import { traceOf } from "../../src/store/traces.ts";
@@ -83,6 +84,71 @@ describe("POST /api/callbacks/:id", () => {
     expect(await codeOf(other)).toBe("conflict");
     const sent = await door.world.sql`select from bus_messages where trace_id = ${traceId} and role = 'generate'`;
     expect(sent).toHaveLength(1);
+  });
+
+  const progressOf = async (traceId: string) =>
+    (await eventsOf(door.world.sql, traceId)).filter(({ kind }) => kind === "execute_status");
+
+  test("tells progress at most once a second, and goes on waiting", async () => {
+    const { id, traceId, token } = await waits();
+    const client = openClient({ url: door.url });
+    expect(await client.tellCallback(id, token, { progress: " reading ", trace_id: traceId })).toEqual({
+      trace_id: traceId,
+      told: true,
+    });
+    expect(await client.tellCallback(id, token, { progress: "too soon" })).toEqual({ trace_id: traceId, told: false });
+    await door.world.moveClock(1);
+    expect(await client.tellCallback(id, token, { progress: "writing" })).toMatchObject({ told: true });
+
+    const told = await progressOf(traceId);
+    expect(told.map(({ details }) => details)).toEqual([{ text: "reading" }, { text: "writing" }]);
+    expect(told[0]).toMatchObject({ service: "chat", role: "ask", message_id: id, tenant: "local" });
+    expect((await client.answerCallback(id, token, { text: "one" })).taken).toBe(true);
+  });
+
+  test("takes progress of many at one time once", async () => {
+    const { id, traceId, token } = await waits();
+    const replies = await Promise.all(["a", "b", "c", "d"].map((progress) => answer(id, token, { progress })));
+    const told = await Promise.all(replies.map(async (reply) => CallbackTold.parse(await reply.json()).told));
+    expect(told.filter(Boolean)).toHaveLength(1);
+    expect(await progressOf(traceId)).toHaveLength(1);
+  });
+
+  test("refuses progress as it refuses an answer: early, with a wrong token, of another trace, expired, called off, over", async () => {
+    const progress = { progress: "reading" };
+    const early = await inHand();
+    expect((await answer(early.id, "t", progress)).status).toBe(425);
+
+    const one = await waits();
+    const other = await waits();
+    expect((await answer(one.id, other.token, progress)).status).toBe(401);
+    expect((await answer(one.id, one.token, { ...progress, trace_id: other.traceId })).status).toBe(403);
+    expect((await answer("999999999999", one.token, progress)).status).toBe(404);
+
+    await cancelTrace(door.world.sql, { traceId: other.traceId, tenant: null, by: "test" });
+    expect((await answer(other.id, other.token, progress)).status).toBe(409);
+    expect((await answer(one.id, one.token, { text: "done" })).status).toBe(200);
+    expect((await answer(one.id, one.token, progress)).status).toBe(409);
+
+    const late = await waits();
+    await door.world.moveClock(3601);
+    const expired = await answer(late.id, late.token, progress);
+    expect([expired.status, await codeOf(expired)]).toEqual([410, "callback_expired"]);
+    for (const { traceId } of [one, other, late]) expect(await progressOf(traceId)).toEqual([]);
+  });
+
+  test.each([
+    ["empty", { progress: "  " }],
+    ["longer than 500 characters", { progress: "x".repeat(501) }],
+    ["no text", { progress: 7 }],
+    [
+      "beside a change that is none",
+      { progress: "x", change: { summary: "", edits: [{ path: "../a", content: "" }] } },
+    ],
+  ])("refuses progress that is %s with 400", async (_, body) => {
+    const { id, traceId, token } = await waits();
+    expect((await answer(id, token, body)).status).toBe(400);
+    expect(await progressOf(traceId)).toEqual([]);
   });
 
   test.each([
