@@ -25,7 +25,10 @@ function planIn(plan: unknown): string[] {
 }
 
 function plain(command: string): string {
-  return command.replace(/( --(test-)?(reporter(-destination)?|outputFile(\.\w+)?)=\S+| --junitxml=\S+)+/g, "");
+  return command.replace(
+    /( --(test-)?(reporter(-destination)?|outputFile(\.\w+)?)=\S+| --junitxml=\S+| --json(?= --outputFile))+/g,
+    "",
+  );
 }
 
 type Shown = { report: BuildTestReport | null; where: string | null; folder: string };

@@ -16,6 +16,7 @@ describe("what is said while it is built", () => {
           "node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml a.js",
       },
       { name: "more", command: "python3 -m pytest -p no:cacheprovider --junitxml=junit.xml" },
+      { name: "jest", command: "jest --json --outputFile=jest.json --coverage" },
     ];
 
     expect(plain(statusLines({ plan: { steps, because: ["node, by its files"] } }))).toEqual([
@@ -23,6 +24,7 @@ describe("what is said while it is built", () => {
       "build: npm run build",
       "test: node --test a.js",
       "more: python3 -m pytest -p no:cacheprovider",
+      "jest: jest --coverage",
     ]);
   });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Failure } from "../../contracts/failure.ts";
 import type { Work, Workspace } from "../../contracts/work.ts";
+import { nodeTest, pytest, reported } from "./runners.ts";
 
 /** How a project is built and tested. */
 export type Plan = {
@@ -12,17 +13,6 @@ export type Plan = {
 /** The commands an operator gave a profile, for projects that do not say. */
 export type CommandsOf = (profile: string) => { build?: string | undefined; test?: string | undefined };
 
-/** Where a runner leaves its report for programs, when it makes one: JUnit's XML in the work folder. */
-export const junitFile = "junit.xml";
-
-/** Node's runner when the command is ours to choose: text for people, and JUnit for programs. */
-const nodeTest = `node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=${junitFile}`;
-
-/** Vitest, which would watch for changes without `run`. */
-const vitest = `vitest run --reporter=default --reporter=junit --outputFile.junit=${junitFile}`;
-
-/** Pytest runs unittest's tests too; unittest passes pytest's over in silence, which would be a false green. */
-const pytest = `python3 -m pytest -p no:cacheprovider --junitxml=${junitFile}`;
 const pytestStyle = /^(async )?def test_|^(import|from) pytest\b/m;
 
 /** The language of a project: what the work says, or what its files do. */
@@ -95,13 +85,6 @@ function testOf(language: Plan["language"], workspace: Workspace, script: string
 
 /** The names node's runner looks for by itself: https://nodejs.org/docs/latest-v20.x/api/test.html#running-tests-from-the-command-line */
 const nodeTestFile = /(^|\/)(test\/.+|test|.+[._-]test|test-.+)\.(c|m)?js$/;
-
-/** A script that only calls a runner we know, with a report for programs beside its text; any other as it is. */
-function reported(script: string): string {
-  if (/^vitest( run)?$/.test(script)) return vitest;
-  const plain = /^node --test(?= |$)/.test(script) && !/--test-reporter|[|&;<>]/.test(script);
-  return plain ? script.replace("node --test", nodeTest) : script;
-}
 
 /** Where unittest must start when the tests lie in a folder that is no package: it would not look there. */
 function startOf(tests: string[], workspace: Workspace): string {

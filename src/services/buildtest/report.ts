@@ -1,10 +1,12 @@
 import { type Artifact, jsonArtifact, textArtifact } from "../../contracts/artifact.ts";
 import type { BuildTestReport, BuildTestSummary, TestCounts, Violation } from "../../contracts/code.ts";
 import type { RunResult, StepResult } from "../../contracts/sandbox.ts";
+import { readJestReport } from "../../rules/jestreport.ts";
 import { readJunit } from "../../rules/junit.ts";
 import { readRunnerLog } from "../../rules/runnerlog.ts";
 import { type Reading, readTestLog } from "../../rules/testlog.ts";
-import { junitFile, type Plan } from "./detect.ts";
+import type { Plan } from "./detect.ts";
+import { jestFile, junitFile, reportFiles } from "./runners.ts";
 
 /** What a run came to, and the logs it left, by step. */
 export type Reported = { report: BuildTestReport; reading: Reading; logs: Map<string, string> };
@@ -49,12 +51,19 @@ export function reportOf(
   return { report, reading, logs };
 }
 
+const readers = [
+  [jestFile, readJestReport],
+  [junitFile, readJunit],
+] as const;
+
 /** What the output says; where it says nothing of the failing tests, the runner's report for programs, or what it prints. */
 function readingOf(run: RunResult, log: string): Reading {
   const said = readTestLog(log);
   if (said.tests && (said.tests.failed === 0 || said.failing.length > 0)) return said;
-  const reported = readJunit(text(junitOf(run) ?? new Uint8Array()));
-  if (reported.tests) return reported;
+  for (const [path, read] of readers) {
+    const reported = read(text(fileOf(run, path) ?? new Uint8Array()));
+    if (reported.tests) return reported;
+  }
   const printed = said.tests ? said : readRunnerLog(log);
   return printed.tests ? printed : said;
 }
@@ -64,8 +73,8 @@ function noneRan(tests: TestCounts | null): boolean {
   return tests !== null && tests.passed + tests.failed + tests.skipped === 0;
 }
 
-function junitOf({ files }: RunResult): Uint8Array | undefined {
-  return files.find(({ path }) => path === junitFile)?.content;
+function fileOf({ files }: RunResult, name: string): Uint8Array | undefined {
+  return files.find(({ path }) => path === name)?.content;
 }
 
 /** What a step printed: standard output, then standard error. */
@@ -85,13 +94,13 @@ export function filesOf({ report, logs }: Reported, run: RunResult, written: boo
     first_failing: report.failing[0]?.name ?? null,
     wall_ms: report.steps.reduce((sum, { wall_ms }) => sum + wall_ms, 0),
   };
-  const junit = junitOf(run);
+  const reports = run.files.filter(({ path }) => reportFiles.includes(path));
   const folders = written ? ["", `rounds/${report.round}/`] : [""];
   return folders.flatMap((folder) => [
     jsonArtifact("build-test", `${folder}report.json`, "build-test.report/1", report),
     jsonArtifact("build-test", `${folder}summary.json`, "build-test.summary/1", summary),
     ...[...logs].map(([step, log]) => textArtifact("build-test", `${folder}${step}.log`, log)),
-    ...(junit ? [textArtifact("build-test", `${folder}${junitFile}`, junit)] : []),
+    ...reports.map(({ path, content }) => textArtifact("build-test", `${folder}${path}`, content)),
   ]);
 }
 

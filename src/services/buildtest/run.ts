@@ -10,16 +10,17 @@ import { type Reading, trimLog } from "../../rules/testlog.ts";
 import { editTree, sketchOf, type Tree, treeOf } from "../../rules/tree.ts";
 import { askForPatch } from "./approval.ts";
 import { type Installed, installDependencies } from "./dependencies.ts";
-import { type CommandsOf, detect, junitFile, languageOf, type Plan } from "./detect.ts";
+import { type CommandsOf, detect, languageOf, type Plan } from "./detect.ts";
 import { liveLog } from "./live.ts";
 import { filesOf, lackIn, lacksPackage, type Reported, reportOf, violationIn, wordsFor } from "./report.ts";
+import { reportFiles } from "./runners.ts";
 import { keepViolation, passOn, violationOf } from "./violation.ts";
 
 /**
  * Builds and tests a project in the sandbox.
  *
  * in     BuildTestRequest: the work, and the change when a model wrote one
- * out    BuildTestReport; artifacts build-test/{report.json, summary.json, install.log, build.log, test.log, junit.xml}
+ * out    BuildTestReport; artifacts build-test/{report.json, summary.json, install.log, build.log, test.log, junit.xml, jest.json}
  * next   codegen.generate with the failing log, when a model's change is red, or broke a limit, and it has a round left;
  *        a green change that a person must let go waits for that
  * fails  install_failed: what its tests need could not be installed; nothing_to_test; never_green: the last round was red; sandbox_violation, sandbox_unavailable, worker_lost: with
@@ -98,7 +99,7 @@ async function inSandbox(message: Message, { files, plan, uses, limits, tools }:
         steps: plan.steps.map(({ name, command }) => ({ name, argv: ["sh", "-c", command] })),
         ...(limits && { limits }),
         ...(uses && { uses }),
-        collect: files.has(junitFile) ? [] : [junitFile], // one that came with the files tells of another run
+        collect: reportFiles.filter((path) => !files.has(path)), // one that came with the files tells of another run
       },
       { signal: tools.signal, onOutput: log.hear },
     );

@@ -95,6 +95,44 @@ test.each(["node --test --test-reporter=dot", "node --test && node more.js", "no
   },
 );
 
+const vitestReport = "--reporter=default --reporter=junit --outputFile.junit=junit.xml";
+const jestReport = "--json --outputFile=jest.json";
+
+test.each([
+  ["vitest", `vitest run ${vitestReport}`],
+  ["vitest --coverage", `vitest run ${vitestReport} --coverage`],
+  ["CI=1 npx vitest run src", `CI=1 npx vitest run ${vitestReport} src`],
+  ["tsc --noEmit && vitest run", `tsc --noEmit && vitest run ${vitestReport}`],
+  ["jest", `jest ${jestReport}`],
+  ["jest --ci --coverage", `jest ${jestReport} --ci --coverage`],
+  ["NODE_OPTIONS=--experimental-vm-modules jest", `NODE_OPTIONS=--experimental-vm-modules jest ${jestReport}`],
+  [
+    'cross-env NODE_OPTIONS="--a --b" node --c node_modules/jest/bin/jest.js -i',
+    `cross-env NODE_OPTIONS="--a --b" node --c node_modules/jest/bin/jest.js ${jestReport} -i`,
+  ],
+  ["eslint . && jest", `eslint . && jest ${jestReport}`],
+])("has a runner that is installed report to programs too: %s", (script, command) => {
+  expect(detect(work(scripts({ test: script })), undefined, true).steps[0]?.command).toBe(command);
+});
+
+test.each([
+  "vitest watch",
+  "vitest --reporter=dot",
+  "vitest run | cat",
+  "jest --json",
+  "jest && echo well",
+  "jest-runner",
+  "npm run jest",
+  `${"A= ".repeat(5000)}jes`,
+])("does not touch a script that says itself what is reported, or calls something else: %s", (script) => {
+  expect(detect(work(scripts({ test: script })), undefined, true).steps[0]?.command).toBe(script);
+});
+
+test("a package that brings a runner and no script is tested with it", () => {
+  const manifest = JSON.stringify({ devDependencies: { jest: "*" } });
+  expect(detect(work({ "package.json": manifest }), undefined, true).steps[0]?.command).toBe(`jest ${jestReport}`);
+});
+
 test("does what the work says, whatever it finds", () => {
   const plan = detect(work({ "a.test.js": "" }, { language: "shell", build: "true", test: "sh -c true" }));
 

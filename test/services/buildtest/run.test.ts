@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Tools } from "../../../src/bus/handler.ts";
 import { BuildTestReport, BuildTestSummary, type CodegenMetrics, type Written } from "../../../src/contracts/code.ts";
@@ -132,6 +134,15 @@ describe.skipIf(!canIsolate)("buildtest.run", () => {
 
     expect(result.tests).toEqual({ passed: 0, failed: 1, skipped: 0 });
     expect(result.failing).toEqual([{ name: "old", file: "a.c", line: null, message: "why" }]);
+  });
+
+  test("jest's report is read, and kept", async () => {
+    const report = readFileSync(join(import.meta.dirname, "../../rules/logs/jest.json"), "utf8");
+    const { result } = await build(work({ "x.json": report }, { test: "cp x.json jest.json; exit 1" }));
+
+    expect(result.tests).toEqual({ passed: 1, failed: 2, skipped: 2 });
+    expect(result.failing[0]).toMatchObject({ name: "sums › is wrong", file: "sum.test.js", line: 3 });
+    expect(names()).toContain("build-test/jest.json");
   });
 
   test("a report that came with the files is not taken for this run's", async () => {
