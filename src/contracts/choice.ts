@@ -24,6 +24,13 @@ const exploration = {
   optimism: z.number().min(0).max(5), // standard deviations by which what is little known is trusted beforehand
 };
 
+/** What one assignment may take, whoever is chosen. What is not said or null has no end. */
+const AssignmentLimits = z.strictObject({
+  ttl_ms: z.number().int().min(1).max(31_536_000_000).nullable().default(null), // from then on nobody's answer counts
+  max_tokens: z.number().int().positive().nullable().default(null), // of all its rounds
+  max_cost_usd: z.number().nonnegative().max(1_000_000).nullable().default(null), // the same; needs the price of whoever answers
+});
+
 const fields = {
   latency_half_ms: z.number().positive().max(86_400_000), // an agent this slow gets half of the latency's weight
   price_half_usd: z.number().positive().max(1_000_000), // one this dear gets half of the price's weight
@@ -33,6 +40,7 @@ const fields = {
   prefer: z.array(AgentId).max(100),
   forbid: z.array(AgentId).max(100),
   fallbacks: z.number().int().min(0).max(10), // other agents that are tried when the chosen one failed for good
+  assignment: AssignmentLimits.optional(), // in an override: as a whole
 };
 
 /** How a choice is made. */

@@ -27,7 +27,7 @@ function over<Fields extends object>(
   change: { [Name in keyof Fields]?: Fields[Name] | undefined },
 ): Fields {
   const result = { ...base };
-  for (const name in base) {
+  for (const name in change) {
     const value = change[name];
     if (value !== undefined) result[name] = value;
   }

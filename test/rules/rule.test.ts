@@ -32,6 +32,13 @@ describe("the rule in effect", () => {
     }
   });
 
+  test("may limit an assignment where the default does not", () => {
+    const limited = { ...shipped, overrides: [{ intent: "code.generate", assignment: { ttl_ms: 60_000 } }] };
+    const rule = ruleFor(OrchestratorPolicy.parse(limited), { tenant: "acme", intent: "code.generate" });
+    expect(rule.assignment).toEqual({ ttl_ms: 60_000, max_tokens: null, max_cost_usd: null });
+    expect(base.assignment).toBeUndefined();
+  });
+
   test("has a name of its own when a weight differs, whatever the order of its fields", () => {
     const turned = Object.fromEntries(Object.entries(base).reverse());
 

@@ -106,12 +106,13 @@ function assignmentOf(
 ): Assignment {
   const { chosen, candidates, inputs } = decision;
   const agent = agents.find((one) => one.id === chosen.agent_id && one.version === chosen.agent_version);
+  const { ttl_ms = null, max_tokens = null, max_cost_usd = null } = inputs.rule.assignment ?? {};
   const others = candidates.filter(({ exclusion }) => exclusion === null || exclusion === "canary").length - 1;
   return {
     ...chosen,
     model: agent?.reach.kind === "openai" ? agent.reach.model : null,
-    budget: { max_cost_usd: null, max_tokens: null },
-    ttl_ms: null,
+    budget: { max_cost_usd, max_tokens },
+    ttl_ms,
     fallback: {
       of: id,
       left: Math.min(others, payload.fallback?.left ?? inputs.rule.fallbacks),

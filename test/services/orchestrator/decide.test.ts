@@ -45,6 +45,17 @@ describe("orchestrator.decide", () => {
     expect(world.recorded[1]?.data).toEqual({ to: "executor.execute", ...result.chosen });
   });
 
+  test("assigns what the work may take, by the rule of its tenant and intent", async () => {
+    await register(world.sql, agent({}));
+    const assignment = { ttl_ms: 60_000, max_tokens: 5000, max_cost_usd: 0.5 };
+    const limits = decideBy(() => ({ ...shipped, overrides: [{ intent: "code.buildtest", assignment }] }));
+    const { next } = await limits.handle(asked(), world.tools);
+    expect(next).toMatchObject([{ assignment: { ttl_ms: 60_000, budget: { max_tokens: 5000, max_cost_usd: 0.5 } } }]);
+    expect((await decide.handle(asked(), world.tools)).next).toMatchObject([
+      { assignment: { ttl_ms: null, budget: { max_tokens: null, max_cost_usd: null } } },
+    ]);
+  });
+
   test("a message that is tried again meets its first choice, whatever has changed since", async () => {
     await register(world.sql, agent({}));
     const request = asked();
