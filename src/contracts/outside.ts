@@ -38,6 +38,16 @@ export const AgentAsk = z.object({
 });
 export type AgentAsk = z.infer<typeof AgentAsk>;
 
+/** Of an answer that is of no shape: what is wrong with the shape it comes nearest to, which is known by the deepest issue. */
+function nearest({ input, ...issue }: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code !== "invalid_union") return undefined;
+  const issues = issue.errors.flat().flatMap((one) => (one.code === "invalid_union" ? one.errors.flat() : one));
+  const [deepest] = issues.sort((a, b) => b.path.length - a.path.length);
+  if (!deepest) return undefined;
+  const { path, message } = deepest;
+  return path.length === 0 ? message : `${path.join("/")}: ${message}`;
+}
+
 const Usage = z.object({
   input_tokens: z.number().int().nonnegative(),
   output_tokens: z.number().int().nonnegative(),
@@ -45,10 +55,13 @@ const Usage = z.object({
 });
 
 /** What an agent answers, at once or later: a change, or text that holds one as a model writes it. */
-export const AgentAnswer = z.union([
-  z.object({ change: EditSet, usage: Usage.nullish(), model: z.string().max(200).nullish() }),
-  z.object({ text: z.string().min(1).max(1_000_000), usage: Usage.nullish(), model: z.string().max(200).nullish() }),
-]);
+export const AgentAnswer = z.union(
+  [
+    z.object({ change: EditSet, usage: Usage.nullish(), model: z.string().max(200).nullish() }),
+    z.object({ text: z.string().min(1).max(1_000_000), usage: Usage.nullish(), model: z.string().max(200).nullish() }),
+  ],
+  { error: nearest },
+);
 export type AgentAnswer = z.infer<typeof AgentAnswer>;
 
 export const CallbackParams = z.object({ id: z.string().regex(/^\d{1,19}$/, "is the id in the callback's URL") });
@@ -65,7 +78,7 @@ export const CallbackAnswer = z.intersection(z.object(named), AgentAnswer);
 export type CallbackAnswer = z.infer<typeof CallbackAnswer>;
 
 /** What is posted to a callback: the answer; before it, as often as one likes, progress. */
-export const CallbackBody = z.union([CallbackAnswer, AgentProgress]);
+export const CallbackBody = z.union([CallbackAnswer, AgentProgress], { error: nearest });
 export type CallbackBody = z.infer<typeof CallbackBody>;
 
 /** What a callback is told of its answer: taken, and where the trace is. */

@@ -96,6 +96,12 @@ describe("an agent of kind http", () => {
     await expect(call()).rejects.toMatchObject({ code });
   });
 
+  test("answering almost the shape is told what of it is wrong", async () => {
+    const edits = Array.from({ length: 101 }, (_, n) => ({ path: `${n}.js`, content: "" }));
+    answers = saying(200, JSON.stringify({ change: { summary: "", edits } }), { "content-type": "application/json" });
+    await expect(call()).rejects.toThrow("change/edits: Too big");
+  });
+
   test("when busy, says how long to wait", async () => {
     answers = saying(429, "", { "retry-after": "7" });
     await expect(call()).rejects.toMatchObject({ code: "agent_busy", details: { retry_after_ms: 7000 } });

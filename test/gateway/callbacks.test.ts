@@ -200,6 +200,15 @@ describe("POST /api/callbacks/:id", () => {
     ).toHaveLength(1);
   });
 
+  test("says what is wrong of an answer that is almost one", async () => {
+    const { id, token } = await waits();
+    const edits = Array.from({ length: 101 }, (_, n) => ({ path: `${n}.js`, content: "" }));
+    const reply = await answer(id, token, { change: { summary: "", edits } });
+    expect(Problem.parse(await reply.json())).toMatchObject({
+      detail: expect.stringContaining("change/edits: Too big"),
+    });
+  });
+
   test("is 425 while the work is still being handed over, and 404 where nothing ever waited", async () => {
     const { id } = await inHand();
     const early = await answer(id, "t", { text: "x" });
