@@ -35,6 +35,12 @@ describe("migrating", () => {
     expect(await migrate(sql, folder)).toEqual([]);
   });
 
+  test("each file has a number of its own: Supabase knows them by it", async () => {
+    const numbers = (await readdir(folder)).map((file) => file.split("_")[0]);
+
+    expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
   test("a file that fails leaves nothing behind and is named", async () => {
     await writeFile(join(folder, "20990101000000_broken.sql"), "create table half (id int); select nonsense;");
 
