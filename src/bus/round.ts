@@ -89,6 +89,7 @@ export function openRounds(
   };
   let settling: Promise<void> | null = null; // a settlement beside the claims, while there is much of both
   let claims = 0; // under way
+  let away = false; // the database was, when a settlement alone was tried last
   let turn = 0; // so that groups beyond `groupsMost` have their turn too
   let watched = false; // whether the queue is looked at when this turn of the event loop is over
   // Parts of what may be in hand, so that one is claimed and one is settled while another is worked on.
@@ -103,8 +104,7 @@ export function openRounds(
     // Little: one statement and one commit for both. Much: two that run side by side.
     if (asks && queue.length >= besideFrom) settling ??= settleBeside();
     const beside = settling !== null;
-    const few = !beside && queue.length <= fewMost && queue.every(({ done }) => isOne(done));
-    if (few) await settleFew(take());
+    if (!beside && queue.length <= fewMost && queue.every(({ done }) => isOne(done))) await settleFew(take());
     const now = beside ? [] : take();
     const letGo = beside ? [] : freed;
     if (!beside) freed = [];
@@ -126,34 +126,37 @@ export function openRounds(
     return [...answer.taken, ...(await takeCapped(capped, limit - answer.leased, lanes))];
   }
 
-  /** Each in a statement of its own, side by side. What follows and goes on here begins at once. */
+  /**
+   * Each in a statement of its own, beside whatever else is done. What follows and goes on here begins at once. They are
+   * waited for only after one that found no database: then the loop meets the failure, and takes its time.
+   */
   async function settleFew(few: Queued[]): Promise<void> {
-    let away: unknown = null;
-    const settleOne = async (one: Queued) => {
-      const { done, lease, whom } = one;
-      const ids = lastOf(done.message as Taken);
-      const [draft] = done.next;
-      try {
-        const hands = draft !== undefined && mayTake(draft);
-        const answer = await stepOne(sql, done, { freed: ids, hands, leaseMs });
-        if (answer.lost) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
-        went(lease, { freed: ids !== null, taken: answer.taken });
-        if (answer.taken) begin(answer.taken);
-        tellOthers([answer.taken ? { ...done, next: [] } : done]);
-        whom.ended();
-      } catch (error) {
-        if (error instanceof Failure && error.code === "database_unavailable") {
-          mark(lease, { sure: false });
-          queue.unshift(one);
-          away = error;
-          return;
-        }
-        mark(lease, error instanceof Failure && error.code === "lease_lost" ? { runsOut: true } : { sure: false });
-        whom.ended(error);
-      }
-    };
-    await Promise.all(few.map(settleOne));
-    if (away !== null) throw away;
+    const all = few.map(settleAlone);
+    if (away) await Promise.all(all);
+    else for (const one of all) one.catch(ring); // it is in the queue again
+  }
+
+  async function settleAlone(one: Queued): Promise<void> {
+    const { done, lease, whom } = one;
+    const ids = lastOf(whom.message);
+    const [draft] = done.next;
+    try {
+      const hands = draft !== undefined && mayTake(draft);
+      const answer = await stepOne(sql, done, { freed: ids, hands, leaseMs });
+      away = false;
+      if (answer.lost) throw new Failure("lease_lost", `message ${done.message.id} is no longer held`);
+      went(lease, { freed: ids !== null, taken: answer.taken });
+      if (answer.taken) begin(answer.taken);
+      tellOthers([answer.taken ? { ...done, next: [] } : done]);
+    } catch (error) {
+      const code = error instanceof Failure ? error.code : null;
+      mark(lease, code === "lease_lost" ? { runsOut: true } : { sure: false });
+      if (code !== "database_unavailable") return whom.ended(error);
+      away = true;
+      queue.unshift(one);
+      throw error;
+    }
+    whom.ended();
   }
 
   function lastOf({ lease }: Pick<Taken, "lease">): string[] | null {

@@ -39,19 +39,22 @@ describe("an id that is given twice", () => {
       return rounds.go(100, lanes);
     };
     const settle = async (messages: Taken[]) => {
-      const ends: unknown[] = [];
-      for (const message of messages) {
+      const ends = messages.map((message) => {
         const done = { message, result: {}, answer: null, next: [], records: [] };
-        rounds.settle(done, {
-          message,
-          ended(reason) {
-            ends.push(reason);
-            rounds.released(message, true); // the worst that a worker could think
-          },
+        return new Promise((resolve) => {
+          rounds.settle(done, {
+            message,
+            ended(reason) {
+              rounds.released(message, true); // the worst that a worker could think
+              resolve(reason);
+            },
+          });
         });
-      }
+      });
       while (rounds.pending) await rounds.go(0, lanes);
-      return ends;
+      const all = await Promise.all(ends);
+      while (rounds.pending) await rounds.go(0, lanes); // leases
+      return all;
     };
     return { claim, settle };
   }
