@@ -48,13 +48,15 @@ function areAlike(a: Draft | Root, b: Draft | Root): boolean {
     a.ttlMs === b.ttlMs &&
     a.delayMs === b.delayMs &&
     a.traceparent === b.traceparent &&
-    a.expiresAt?.getTime() === b.expiresAt?.getTime() &&
+    timeOf(a) === timeOf(b) &&
     keyTtlOf(a) === keyTtlOf(b) &&
     claimsTrace(a) === claimsTrace(b) &&
     (a.assignment === b.assignment || jsonText(a.assignment) === jsonText(b.assignment))
   );
 }
 
+/** A draft that was kept as JSON (a join's, a wait's) has its time as text. */
+const timeOf = ({ expiresAt }: Draft) => expiresAt && new Date(expiresAt).getTime();
 const keyTtlOf = (draft: Draft | Root) => ("keyTtlMs" in draft ? draft.keyTtlMs : null);
 const claimsTrace = (draft: Draft | Root) => "claimsTrace" in draft && draft.claimsTrace;
 

@@ -56,6 +56,11 @@ describe("kinds of drafts", () => {
     expect(kindsOf([like(), like()]).kindOf).toEqual([0, 0]);
   });
 
+  it("know the deadline of a draft that was kept as JSON", () => {
+    const kept = () => JSON.parse(JSON.stringify(draft({ expiresAt: new Date(5) })));
+    expect(kindsOf([kept(), kept(), draft({ expiresAt: new Date(5) })]).kindOf).toEqual([0, 0, 0]);
+  });
+
   it("that wait in one place have one flow, whatever else they are", () => {
     const kinds = kindsOf([draft(), draft({ tenant: "acme" }), draft({ ttlMs: 5 }), draft({ priority: 9 })]);
     expect(JSON.parse(kindsText(kinds)).map(({ flow }: { flow: number }) => flow)).toEqual([0, 1, 0, 3]);
