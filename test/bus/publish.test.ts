@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Published, publish, publishAll } from "../../src/bus/publish.ts";
 import { Failure } from "../../src/contracts/failure.ts";
+import { requestFor } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 describe("publishing", () => {
@@ -12,15 +12,7 @@ describe("publishing", () => {
   afterAll(() => world.close());
 
   const put = (idempotencyKey: string, payload: unknown = { n: 1 }) =>
-    publish(world.sql, {
-      to: "chat.ask",
-      tenant: "local",
-      intent: "chat",
-      payload,
-      traceId: randomUUID(),
-      idempotencyKey,
-      traceparent: null,
-    });
+    publish(world.sql, requestFor({ payload, idempotencyKey }));
 
   test("twice with one key is once, however many ask at the same time", async () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => put("twice")));
@@ -32,15 +24,7 @@ describe("publishing", () => {
   });
 
   test("a large list is stored once each, whatever of it was there and whatever comes twice", async () => {
-    const request = (n: number) => ({
-      to: "chat.ask",
-      tenant: "local",
-      intent: "chat" as const,
-      payload: { n },
-      traceId: randomUUID(),
-      idempotencyKey: `large-${n}`,
-      traceparent: null,
-    });
+    const request = (n: number) => requestFor({ payload: { n }, idempotencyKey: `large-${n}` });
     const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => request(from + n));
     await publishAll(world.sql, numbers(0, 10));
 

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -10,7 +9,7 @@ import type { LimitsPolicy } from "../../src/contracts/policy.ts";
 import { runningCaps } from "../../src/rules/quota.ts";
 import type { Cap } from "../../src/store/running.ts";
 import { claimUnder, runningNow } from "../../src/store/running.ts";
-import { claim, declare } from "../support/bus.ts";
+import { claim, declare, requestFor } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const answer = { text: "well", verdict: null, citations: [], provider: null, replay: false };
@@ -72,10 +71,7 @@ describe("how many messages may be in hand at one time", () => {
   const put = (count: number, { to = "chat.ask", tenant = "acme" } = {}) =>
     publishAll(
       world.sql,
-      Array.from({ length: count }, () => ({
-        ...{ to, tenant, intent: "chat" as const, payload: {}, traceparent: null },
-        ...{ traceId: randomUUID(), idempotencyKey: randomUUID() },
-      })),
+      Array.from({ length: count }, () => requestFor({ to, tenant })),
     );
   const letGo = (count = inHand.length) => {
     for (const { go } of inHand.splice(0, count)) go();

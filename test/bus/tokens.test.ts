@@ -1,11 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openFlows } from "../../src/bus/flows.ts";
 import { publish } from "../../src/bus/publish.ts";
 import { openRounds, type WorkerLanes } from "../../src/bus/round.ts";
 import type { Taken } from "../../src/store/claims.ts";
 import { flowsOn } from "../../src/store/flows.ts";
-import { declare } from "../support/bus.ts";
+import { declare, requestFor } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 /**
@@ -20,11 +19,7 @@ describe("an id that is given twice", () => {
   });
   afterEach(() => world.close());
 
-  const put = (key: string) =>
-    publish(world.sql, {
-      ...{ to: "chat.ask", tenant: "local", intent: "chat" as const, payload: {}, traceparent: null },
-      ...{ traceId: randomUUID(), idempotencyKey: key },
-    });
+  const put = (key: string) => publish(world.sql, requestFor({ idempotencyKey: key }));
   async function openAll() {
     const flows = openFlows();
     const rows = await world.sql<{ id: number; service: string; role: string; shard: number }[]>`

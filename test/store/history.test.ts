@@ -8,7 +8,7 @@ import { eventsOf } from "../../src/store/events.ts";
 import { forget, type Retention, turnHistory } from "../../src/store/history.ts";
 import { messageCounts } from "../../src/store/summary.ts";
 import { traceOf } from "../../src/store/traces.ts";
-import { claim } from "../support/bus.ts";
+import { claim, requestFor } from "../support/bus.ts";
 import { answer } from "../support/crew.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -28,15 +28,7 @@ describe("history", () => {
   afterEach(() => world.close());
 
   async function put(key: string = randomUUID()): Promise<{ traceId: string; fresh: boolean }> {
-    return publish(world.sql, {
-      to: "chat.ask",
-      tenant: "local",
-      intent: "chat",
-      payload: {},
-      traceId: randomUUID(),
-      idempotencyKey: key,
-      traceparent: null,
-    });
+    return publish(world.sql, requestFor({ idempotencyKey: key }));
   }
   async function finishAll(): Promise<void> {
     for (const message of await claim(world.sql, { roles: ["chat.ask"], limit: 100, leaseMs: 60_000 })) {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { publish, publishAll, type Request } from "../../src/bus/publish.ts";
 import { latestTraces, type TracesWish } from "../../src/store/traces.ts";
+import { requestFor } from "../support/bus.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 describe("the latest traces of a tenant", () => {
@@ -12,16 +13,7 @@ describe("the latest traces of a tenant", () => {
   });
   afterEach(() => world.close());
 
-  const request = (tenant: string, own: Partial<Request> = {}): Request => ({
-    to: "chat.ask",
-    tenant,
-    intent: "chat",
-    payload: {},
-    traceId: randomUUID(),
-    idempotencyKey: randomUUID(),
-    traceparent: null,
-    ...own,
-  });
+  const request = (tenant: string, own: Partial<Request> = {}) => requestFor({ tenant, ...own });
   const list = (count: number) =>
     Array.from({ length: count }, (_, n) =>
       request(n === 30 ? "rare" : n % 2 ? "local" : "acme", { priority: n % 3, delayMs: n % 5 === 0 ? 60_000 : 0 }),

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import type { Request } from "../../src/bus/publish.ts";
 import type { Address, Taken } from "../../src/store/claims.ts";
 import type { Database } from "../../src/store/database.ts";
 import { flowsOn, promote } from "../../src/store/flows.ts";
@@ -10,6 +12,20 @@ export async function declare(sql: Database, ...roles: string[]): Promise<void> 
     sql,
     roles.map((role) => ({ role, shards: null, ordered: false })),
   );
+}
+
+/** A request as a caller might make it, with a trace and a key of its own. */
+export function requestFor(own: Partial<Request> = {}): Request {
+  return {
+    to: "chat.ask",
+    tenant: "local",
+    intent: "chat",
+    payload: {},
+    traceId: randomUUID(),
+    idempotencyKey: randomUUID(),
+    traceparent: null,
+    ...own,
+  };
 }
 
 /** Takes due messages of these roles, as a worker would. */
