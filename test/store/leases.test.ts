@@ -52,6 +52,22 @@ describe("claims and leases", () => {
       ]),
     );
 
+  test("a settlement of several ends what is in a lease it names, and nothing beside it", async () => {
+    for (const key of ["mine", "others"]) await put("chat.ask", key);
+    const mine = await only("chat.ask");
+    const [others] = await take("chat.ask", "w2", 1);
+    if (!others) throw new Error("nothing claimed");
+
+    const done = [mine, { ...others, token: mine.token }].map((message) => ({
+      ...{ message, result: {}, answer: null, next: [], records: [] },
+    }));
+    const nothing = { packs: [], freed: [], asked: [], limit: 0, own: true, lanes: new Map(), leaseMs: 0 };
+    expect(await step(world.sql, { ...nothing, worker: "w1", done })).toMatchObject({ lost: [others.id] });
+
+    expect(await world.sql`select message_id from bus_ends`).toEqual([{ message_id: mine.id }]);
+    expect(await hold(world.sql, others)).not.toBe(null);
+  });
+
   test("messages are claimed oldest first, each by one worker only", async () => {
     for (const key of ["a", "b", "c", "d"]) await put("chat.ask", key);
 
