@@ -25,10 +25,9 @@ export async function endBox({ box, cgroup }: Berth, graceMs: number): Promise<v
 }
 
 /** Ends a box, if it has not ended, and gives back what it held once nobody is left, however long that takes. */
-export async function leaveBerth({ box, cgroup, close }: Berth): Promise<void> {
+export async function leaveBerth({ box, close }: Berth): Promise<void> {
   for (const stream of [box.stdout, box.stderr]) stream.resume();
   box.kill();
-  cgroup?.kill();
   await box.ended;
   await close();
 }

@@ -1,9 +1,10 @@
 import { closeSync, constants, openSync, statfsSync } from "node:fs";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { Failure } from "../contracts/failure.ts";
 import { type BoxPlan, bwrapArgs, diskFolders, fds, hostScript, isBrought } from "./chain.ts";
 import { textOf } from "./kernel.ts";
 import { attemptsIn } from "./network.ts";
+import type { Orders } from "./pipe.ts";
 import type { Starter } from "./starter.ts";
 import { childrenOf } from "./tree.ts";
 
@@ -16,7 +17,7 @@ export type Box = {
   outside: number; // of the process that waits outside for its end
   work: string; // its work folder as this host reaches it, also after its end, until `close`
   folders: string[]; // all that its programs may write to, in the same way
-  control: Writable; // what the shell is to do, in its language
+  control: Orders; // what the shell is to do, in its language
   report: Readable; // what the shell says about it
   stdout: Readable;
   stderr: Readable;

@@ -12,12 +12,15 @@ export function kernelText(path: string): string {
   }
 }
 
-/** What an open file of the kernel's says now. */
+/**
+ * What an open file of the kernel's says now. The kernel answers with as many lines as a page of 4096 bytes holds, so what is
+ * much shorter was all.
+ */
 export function textOf(file: number): string {
   let length = 0;
   for (;;) {
     const read = readSync(file, bytes, length, bytes.length - length, length);
     length += read;
-    if (read === 0 || length === bytes.length) return bytes.toString("latin1", 0, length);
+    if (read < 2048 || length === bytes.length) return bytes.toString("latin1", 0, length);
   }
 }

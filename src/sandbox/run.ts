@@ -142,9 +142,8 @@ async function runSteps(berth: Berth, { limits, wish, out }: Stage) {
       const cpuBefore = watch.cpuMs();
       const { code, signal: killer } = await runStep(box, outlets, argv);
       const wallMs = Math.round(performance.now() - startedAt);
-      watch.look();
+      const cpuAfter = watch.look();
       if (killer === "SIGXFSZ") watch.report(tooLarge(limits));
-      const cpuAfter = watch.cpuMs();
       const cpuMs = cpuBefore === null || cpuAfter === null ? null : Math.round(Math.max(0, cpuAfter - cpuBefore));
       const isRed = code !== 0 || watch.broken.length > 0 || signal.aborted;
       if (isRed) await end(); // what it had printed is still of this step

@@ -1,14 +1,15 @@
-import { chmodSync, chownSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { Socket } from "node:net";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { pipes, starterCommand } from "./chain.ts";
 import { readable } from "./folder.ts";
+import { type Orders, openOrders, openPipe } from "./pipe.ts";
 import { quoteAll } from "./quote.ts";
 import { openShell, type Shell } from "./shell.ts";
 import type { Tool } from "./tools.ts";
 
 /** What a box begins with open, at this worker's end. */
-export type Pipes = { control: Socket; stdout: Socket; stderr: Socket; report: Socket };
+export type Pipes = { control: Orders; stdout: Socket; stderr: Socket; report: Socket };
 
 /** A box that a starter has begun. */
 export type Begun = Pipes & {
@@ -77,24 +78,23 @@ export async function openStarter({
   await starter.order(":");
   await shell.order(quoteAll([tools.umount, "-l", place]));
 
+  if (uid !== null) for (const pipe of names) chownSync(join(folder, pipe), 0, uid); // who opens one owns none
+
   /** Opens the pipes for the box's user, or closes them for everybody. */
-  function allow(mode: number, owner: number | null): void {
-    for (const pipe of names) {
-      chmodSync(join(folder, pipe), mode);
-      if (owner !== null) chownSync(join(folder, pipe), owner, owner);
-    }
+  function allow(isOpen: boolean): void {
+    for (const pipe of names) chmodSync(join(folder, pipe), isOpen ? (uid === null ? 0o600 : 0o060) : 0);
   }
 
   return {
     pid: starter.pid,
     begin(script, args) {
       readable(() => writeFileSync(join(folder, pipes.args), args.map((argument) => `${argument}\0`).join("")));
-      allow(0o600, uid);
+      allow(true);
       const ends: Pipes = {
-        control: openPipe(join(folder, "control"), "write"),
-        stdout: openPipe(join(folder, "stdout"), "read"),
-        stderr: openPipe(join(folder, "stderr"), "read"),
-        report: openPipe(join(folder, "report"), "read"),
+        control: openOrders(join(folder, "control")),
+        stdout: openPipe(join(folder, "stdout")),
+        stderr: openPipe(join(folder, "stderr")),
+        report: openPipe(join(folder, "report")),
       };
       let sealed = false;
       const over = starter.order(`(${script})`).then(
@@ -108,7 +108,7 @@ export async function openStarter({
         ...ends,
         seal() {
           sealed = true;
-          allow(0, uid === null ? null : 0);
+          allow(false);
         },
         ended: over.then(async (words) => {
           ends.control.destroy();
@@ -122,12 +122,4 @@ export async function openStarter({
     isEnded: starter.isEnded,
     close: starter.close,
   };
-}
-
-/** One end of a pipe that has a name. Whoever writes holds the other end too: there is no reader yet. */
-function openPipe(path: string, use: "read" | "write"): Socket {
-  const flags = constants.O_NONBLOCK | (use === "read" ? constants.O_RDONLY : constants.O_RDWR);
-  const pipe = new Socket({ fd: openSync(path, flags), readable: use === "read", writable: use === "write" });
-  pipe.on("error", () => {}); // a box that cannot be made or is gone: `ended` tells it
-  return pipe;
 }

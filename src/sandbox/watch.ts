@@ -40,7 +40,7 @@ export function judge({ time, size, process, network }: Limits, reading: Reading
 export type Watch = {
   broken: Violation[]; // in the order they were seen, each reason once
   cpuMs(): number | null; // so far
-  look(): void; // at the end of a step, and not only when it is time
+  look(): number | null; // at the end of a step, and not only when it is time; answers as cpuMs
   report(violation: Violation): void; // a limit that somebody else saw broken
   close(): void; // looks no more
 };
@@ -60,14 +60,15 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
     if (!broken.some(({ reason }) => reason === violation.reason)) broken.push(violation);
     box.kill();
   }
-  function look(withNetwork: boolean): void {
-    if (closed) return;
+  function look(withNetwork: boolean): number | null {
+    if (closed) return null;
     const reading = read(box, cgroup, beganAt);
     const networkAttempts = withNetwork ? box.networkAttempts() : 0;
     for (const violation of judge(limits, { ...reading, networkAttempts })) report(violation);
+    return reading.cpuMs;
   }
   let looks = 0;
-  const lookOften = () => look(++looks % networkEvery === 0);
+  const lookOften = () => void look(++looks % networkEvery === 0);
   const looking = setInterval(lookOften, cgroup ? lookMs.counted : lookMs.uncounted);
   const alarm = setTimeout(lookOften, limits.time.wall_ms);
   let counting = cgroup ? undefined : setTimeout(count, countMs);
@@ -86,8 +87,9 @@ export function openWatch(box: Box, { cgroup, limits }: { cgroup: Cgroup | null;
   return {
     broken,
     look() {
-      look(true);
+      const cpuMs = look(true);
       if (!cgroup) countNow(limits.process.pids - 1); // the step's own process has gone
+      return cpuMs;
     },
     report,
     cpuMs: () => (cgroup ? cgroup.cpuMs() : box.isEnded() ? null : readTree(box.pid).cpuMs),

@@ -62,6 +62,15 @@ describe.skipIf(!boxes.ground)(`honest programs ${boxes.title}`, () => {
     expect(Buffer.from(out[0] ?? "", "latin1").toString()).toBe(`${words.join("|")}|`);
   });
 
+  test("hands over more arguments than a pipe holds, and the next step's after them", async () => {
+    const many = Array.from({ length: 300 }, (_, number) => String(number).padEnd(1000, "x"));
+    const { out } = await boxes.run({
+      steps: [["sh", "-c", 'echo "$# $0"; shift 298; echo "$1"', ...many], "echo next"],
+    });
+
+    expect(out).toEqual([`299 ${many[0]}\n${many[299]}\n`, "next\n"]);
+  });
+
   test("lays out files and folders, and lets a script run that begins with #!", async () => {
     const { out } = await boxes.run({
       files: { "deep/down/run": "#!/bin/sh\ncat ../../plain; echo $0", plain: "text", empty: "" },
