@@ -50,8 +50,16 @@ export function detect(
     language ? `${spoken}, as was said` : `${spoken}, by its files`,
     ...(building === undefined ? [] : [`build ${foundIn(build, scripts.build, building)}`]),
     `test ${foundIn(test, scripts.test, testing)}`,
+    ...(installed ? [] : leftOut({ build, test }, scripts)),
   ];
   return { language: spoken, steps: [...steps, { name: "test", command: testing }], because };
+}
+
+/** Nobody should take a green for that of the project's own scripts when they were not run. */
+function leftOut(said: Pick<Work, "build" | "test">, scripts: Manifest["scripts"]): string[] {
+  return (["build", "test"] as const)
+    .filter((name) => said[name] === null && isScript(scripts[name]) && !runnable(scripts[name]))
+    .map((name) => `its ${name} script is left out, for it needs what is not installed: a lockfile brings that`);
 }
 
 function foundIn(said: string | null, script: string | undefined, command: string): string {

@@ -128,6 +128,20 @@ test.each([
   expect(detect(work(scripts({ test: script })), undefined, true).steps[0]?.command).toBe(script);
 });
 
+test("says which scripts of the project are left out, for they need what is not installed", () => {
+  const project = work({ ...scripts({ build: "tsc", test: "vitest" }), "test/a.js": "" });
+  const left = (name: string) =>
+    `its ${name} script is left out, for it needs what is not installed: a lockfile brings that`;
+  expect(detect(project).because).toEqual([
+    "node, by its files",
+    "test by the names of its files",
+    left("build"),
+    left("test"),
+  ]);
+  expect(detect({ ...project, test: "node --test" }).because).not.toContain(left("test"));
+  expect(detect(project, undefined, true).because.join()).not.toContain("left out");
+});
+
 test("a package that brings a runner and no script is tested with it", () => {
   const manifest = JSON.stringify({ devDependencies: { jest: "*" } });
   expect(detect(work({ "package.json": manifest }), undefined, true).steps[0]?.command).toBe(`jest ${jestReport}`);
