@@ -30,7 +30,10 @@ describe("an agent of kind a2a", () => {
   };
 
   /** A real A2A server that answers as `executor` says. */
-  async function serve(execute: AgentExecutor["execute"], { streaming = false, cutAfter = 99 } = {}): Promise<string> {
+  async function serve(
+    execute: AgentExecutor["execute"],
+    { streaming = false, cutAfter = 99, open: leaveOpen = false } = {},
+  ): Promise<string> {
     heard = { asked: null, authorization: [], methods: [] };
     const executor: AgentExecutor = {
       execute(context, events) {
@@ -51,7 +54,7 @@ describe("an agent of kind a2a", () => {
       const asked = await request.text();
       heard.methods.push(JSON.parse(asked).method);
       const said = await rpc?.handle(asked, context);
-      return said && Symbol.asyncIterator in said ? streamOf(said, cutAfter) : Response.json(said);
+      return said && Symbol.asyncIterator in said ? streamOf(said, { cutAfter, leaveOpen }) : Response.json(said);
     });
     card = AgentCard.fromJSON({
       name: "outer",
@@ -67,7 +70,10 @@ describe("an agent of kind a2a", () => {
     return `${url}/.well-known/agent-card.json`;
   }
   /** Server-sent events; after `cutAfter` of them the connection breaks, and the agent works on. */
-  function streamOf(said: AsyncIterable<unknown>, cutAfter: number): Response {
+  function streamOf(
+    said: AsyncIterable<unknown>,
+    { cutAfter, leaveOpen }: { cutAfter: number; leaveOpen: boolean },
+  ): Response {
     const events = said[Symbol.asyncIterator]();
     let sent = 0;
     const body = new ReadableStream({
@@ -79,6 +85,7 @@ describe("an agent of kind a2a", () => {
           return out.error(new Error("the wire is cut"));
         }
         const { done, value } = await events.next();
+        if (done && leaveOpen) return new Promise(() => {});
         if (done) return out.close();
         sent += 1;
         out.enqueue(Buffer.from(`data: ${JSON.stringify(value)}\n\n`));
@@ -263,6 +270,21 @@ describe("an agent of kind a2a", () => {
       expect(progress).toEqual(["reading"]);
     },
   );
+
+  test("that leaves its stream open when all is said is not waited for", async () => {
+    const url = await serve(
+      async ({ taskId, contextId }, events) => {
+        events.publish(AgentEvent.task(taskOf(taskId, contextId, TaskState.TASK_STATE_WORKING)));
+        events.publish(pieceOf(taskId, contextId, [data({ change })], false));
+        events.publish(statusOf(taskId, contextId, TaskState.TASK_STATE_COMPLETED, "well"));
+        await new Promise(() => {});
+      },
+      { streaming: true, open: true },
+    );
+
+    expect(await call(url)).toEqual({ change });
+    expect(progress).toEqual([]);
+  });
 
   test("that streams more than an answer may have is not read to its end", async () => {
     const url = await serve(
