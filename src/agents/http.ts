@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { z } from "zod";
 import type { Reach } from "../contracts/agent.ts";
 import { asFailure, Failure } from "../contracts/failure.ts";
-import { AgentAnswer, type AgentAsk, type Outside } from "../contracts/outside.ts";
+import { AgentAnswer, type AgentAsk, type Outside, Usage } from "../contracts/outside.ts";
 import { answerMost, reasonOf } from "./door.ts";
 
 type HttpReach = Extract<Reach, { kind: "http" }>;
@@ -54,17 +54,31 @@ export function signatureOf(secret: string, timestamp: string, body: string): st
   return `v1=${createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")}`;
 }
 
-/** An answer from its text. Throws `agent_answer_invalid`. */
+/** An answer from its text. Throws `agent_answer_invalid`, with the `usage` that one of another shape still says. */
 export function answerIn(text: string, type: string): AgentAnswer {
   if (!/^application\/([\w.-]+\+)?json\b/i.test(type)) {
     throw new Failure("agent_answer_invalid", `the agent answered ${type || "without a content type"}, not JSON`);
   }
+  const said = jsonIn(text);
+  const answer = AgentAnswer.safeParse(said);
+  if (answer.success) return answer.data;
+  const usage = Charged.safeParse(said).data;
+  throw invalid(z.prettifyError(answer.error), { cause: answer.error, ...usage });
+}
+
+/** Of an answer that cannot be used: what it did take all the same. */
+const Charged = z.object({ usage: Usage });
+
+function jsonIn(text: string): unknown {
   try {
-    return AgentAnswer.parse(JSON.parse(text));
+    return JSON.parse(text);
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : asFailure(cause).message;
-    throw new Failure("agent_answer_invalid", `the agent's answer is not of the shape agent.answer: ${why}`, { cause });
+    throw invalid(asFailure(cause).message, { cause });
   }
+}
+
+function invalid(why: string, details: { cause: unknown; usage?: Usage }): Failure {
+  return new Failure("agent_answer_invalid", `the agent's answer is not of the shape agent.answer: ${why}`, details);
 }
 
 function refusalOf({ status, headers }: Response, text: string): Failure {

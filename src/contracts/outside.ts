@@ -48,11 +48,13 @@ function nearest({ input, ...issue }: z.core.$ZodRawIssue): string | undefined {
   return path.length === 0 ? message : `${path.join("/")}: ${message}`;
 }
 
-const Usage = z.object({
+/** What an answer did take. */
+export const Usage = z.object({
   input_tokens: z.number().int().nonnegative(),
   output_tokens: z.number().int().nonnegative(),
   cost_usd: z.number().nonnegative().nullable().default(null),
 });
+export type Usage = z.infer<typeof Usage>;
 
 /** What an agent answers, at once or later: a change, or text that holds one as a model writes it. */
 export const AgentAnswer = z.union(

@@ -4,6 +4,7 @@ import type { Figure } from "../../contracts/budget.ts";
 import { CodegenMetrics, type EditSet, GenerateRequest, type Rounds } from "../../contracts/code.ts";
 import { asFailure, Failure } from "../../contracts/failure.ts";
 import type { Generation } from "../../contracts/model.ts";
+import { Usage } from "../../contracts/outside.ts";
 import type { PricePolicy } from "../../contracts/policy.ts";
 import { citedIn } from "../../rules/cite.ts";
 import { fingerprintOf, patchOf } from "../../rules/edits.ts";
@@ -48,7 +49,11 @@ export const generate: Handler<GenerateRequest, CodegenMetrics> = {
     const mostUsd = price && maxTokens !== null ? costOf(price, { input: 0, output: maxTokens }) : null;
     const most = await tools.reserve({ cost_usd: mostUsd, tokens: maxTokens, seconds: null });
     const began = performance.now();
-    const heard = await hear(message, writer, { tools, tree, maxTokens: most.tokens });
+    const heard = await hear(message, writer, { tools, tree, maxTokens: most.tokens }).catch((thrown) => {
+      const figure = figureOfNone(thrown, performance.now() - began);
+      if (figure) tools.spend(figure);
+      throw thrown;
+    });
     const took = { round, rounds, tookMs: performance.now() - began };
     if (!heard.said) return { result: metricsOf(taken(heard.by), { ...took, waits: true }), wait: heard.wait };
     const { said } = heard;
@@ -96,6 +101,14 @@ function figureOf({ tokens, replay }: Generation, { cost_usd, took_ms }: Codegen
     tokens: tokens && tokens.input + tokens.output,
     seconds: took_ms / 1000,
   };
+}
+
+/** What an answer that is none did cost, as far as it says so; null: it says nothing. */
+function figureOfNone(thrown: unknown, tookMs: number): Figure | null {
+  const usage = Usage.safeParse(asFailure(thrown).details.usage).data;
+  if (!usage) return null;
+  const { input_tokens, output_tokens, cost_usd } = usage;
+  return { cost_usd, tokens: input_tokens + output_tokens, seconds: tookMs / 1000 };
 }
 
 type Asked = { round: number; rounds: Rounds | null; tookMs: number; waits?: boolean };
