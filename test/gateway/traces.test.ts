@@ -150,8 +150,8 @@ describe("/api/traces", () => {
       await held.unsafe("begin");
       await tell(held, message, { what: "status", details: { text: "early" } });
       await status(message, "late");
+      await untilSomebodyWaitsForWriters(door.world); // before the end: nobody waits in a trace that is over
       await finish(door.world, message);
-      await untilSomebodyWaitsForWriters(door.world);
 
       await held.unsafe("commit");
       await held.end();
