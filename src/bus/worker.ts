@@ -68,6 +68,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let stopping = false; // claims nothing more
   let over = false; // waits for nothing more
   let trials: number[] = []; // lanes whose circuit is half open
+  let looking: Promise<void> | null = null;
+  let blind: unknown = null; // why the last look failed
   let lookAt = 0; // when to look what is due, whatever we heard
   let ring = () => {};
   let whenEmpty = () => {};
@@ -150,12 +152,27 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   /** Finds what nobody told us about, and what has become due. */
   async function look(): Promise<void> {
-    const startedAt = performance.now();
     const ids = [...lanes.keys()];
-    const due = await promote(sql, ids);
-    const found = await flowsOn(sql, ids);
+    const [due, found] = await Promise.all([promote(sql, ids), flowsOn(sql, ids)]);
     flows.hear([...due.flows, ...found], performance.now());
-    lookAt = startedAt + Math.min(pollMs, due.nextMs === null ? pollMs : due.nextMs + 1);
+    if (due.nextMs !== null) lookAt = Math.min(lookAt, performance.now() + due.nextMs + 1);
+  }
+
+  /** What we hear of meanwhile does not wait for it. What fails is met in the next turn of the loop, which takes its time then. */
+  function lookBeside(): void {
+    lookAt = performance.now() + pollMs;
+    looking = look().then(
+      () => {
+        looking = null;
+        ring();
+      },
+      (error: unknown) => {
+        looking = null;
+        blind = error;
+        lookAt = 0;
+        ring();
+      },
+    );
   }
 
   /** What we heard of goes first, but not for ever. */
@@ -184,7 +201,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         };
       });
       try {
-        if (!stopping && isTimeToLook()) await look();
+        const failed = blind;
+        blind = null;
+        if (failed !== null) throw failed;
+        if (!stopping && looking === null && isTimeToLook()) lookBeside();
         for (const lane of trials.splice(0)) await probe(lane);
         const taken = await (ahead ?? rounds.go(free(), lanes)).finally(() => {
           ahead = null;
@@ -206,7 +226,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   function idleMs(): number {
     const now = performance.now();
-    const lookMs = Math.max(0, lookAt - now);
+    const lookMs = looking === null ? Math.max(0, lookAt - now) : pollMs;
     if (rounds.pending) return 0;
     if (stopping || running.size >= concurrency) return pollMs;
     const nextMs = flows.nextMs(lanes, now);
@@ -319,6 +339,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       over = true;
       ring();
       await ended;
+      await looking;
       await beating;
       await unlisten().catch(() => {}); // its connection may be gone already
       await leaveLanes(sql, name).catch(() => {});
