@@ -228,6 +228,7 @@ export async function settleLapsed(settling: Settling, limit = 200): Promise<num
   const news: Wake = { roles: [], traces: [], flows: [] };
   const lost = await settling.sql.begin(async (tx) => {
     const messages = (await lapsed(tx, roles, limit)).sort(byWhatTheyLock);
+    if (messages.length === 0) return 0; // as nearly always
     const failure = new Failure("worker_lost", "the lease ran out: the worker died or lost its connection");
     const off = new Set(await cancelledOf(tx, [...new Set(messages.map(({ rootId }) => rootId))]));
     const verdicts = messages.map((message) => {

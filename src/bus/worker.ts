@@ -45,6 +45,7 @@ const breathMs = 20;
 const lookLateMs = 20; // a look may wait for what we heard of
 const historyEveryMs = 60_000;
 const doubtEveryMs = 10_000;
+const balanceEveryMs = 3000; // a lane of a worker that is gone may be claimed from by anybody meanwhile
 const dayMs = 86_400_000;
 const usualRetention: Retention = {
   historyMs: 30 * dayMs,
@@ -238,7 +239,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     if (begun && !stopping) await pause(Math.min(breathMs, leaseMs / 150), undefined, { ref: false });
   }
 
-  const upkept = { historyAt: 0, doubtAt: performance.now() + doubtEveryMs };
+  const upkept = { historyAt: 0, balanceAt: 0, doubtAt: performance.now() + doubtEveryMs };
+  let all: Awaited<ReturnType<typeof balanceLanes>> = [];
   let mark: { seq: string; next: string } | null = null;
 
   /** Keeps the leases of what runs, takes up what others lost, and tells that we live. */
@@ -247,8 +249,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await breathe();
     await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
     await breathe();
-    const all = await balanceLanes(sql, { worker: name, roles, leaseMs });
-    await breathe();
+    if (performance.now() >= upkept.balanceAt) {
+      upkept.balanceAt = performance.now() + Math.min(balanceEveryMs, leaseMs / 3);
+      all = await balanceLanes(sql, { worker: name, roles, leaseMs });
+      await breathe();
+    }
     await upkeep(options, { circuits: options.circuits?.() ?? null, breathe });
     const circuits = new Map((await openCircuits(sql)).map(({ lane, state }) => [lane, state]));
     lanes = new Map(all.map(({ id, ...lane }) => [id, { ...lane, closed: circuits.has(id) }]));
