@@ -250,8 +250,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await beat(sql, { id: name, kind: "worker", roles, facts: { running: running.size, concurrency } });
     await breathe();
     if (performance.now() >= upkept.balanceAt) {
-      upkept.balanceAt = performance.now() + Math.min(balanceEveryMs, leaseMs / 3);
       all = await balanceLanes(sql, { worker: name, roles, leaseMs });
+      upkept.balanceAt = performance.now() + Math.min(balanceEveryMs, leaseMs / 3);
       await breathe();
     }
     await upkeep(options, { circuits: options.circuits?.() ?? null, breathe });
