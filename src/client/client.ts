@@ -53,6 +53,7 @@ import { packed, type TarFile, tarOf } from "./tar.ts";
 /** One request lasts no longer than proxies let one last; then it is sent again, which changes nothing. */
 const prefer = "wait=50";
 const patience = 10; // requests in a row that nobody answers
+const againMs = 1000; // before one is sent again
 
 /** How a request is sent: its key, its place in the caller's own trace, and when to give up. */
 export type Sending = { idempotencyKey?: string; traceparent?: string; signal?: AbortSignal };
@@ -139,16 +140,15 @@ export function openClient(door: Door): Client {
       const call: Call = { method: "POST", path: "/api/chat", body, ...rest, headers: { ...headers, prefer } };
       for (let vain = 0; ; vain += 1) {
         try {
-          for (;;) {
-            const ended = await json(z.union([Ended, Accepted]), call);
-            if ("answer" in ended) return ended;
-            vain = 0; // it lives, and takes its time
-          }
+          const ended = await json(z.union([Ended, Accepted]), call);
+          if ("answer" in ended) return ended;
+          vain = 0; // it lives, and takes its time
         } catch (error) {
           sending.signal?.throwIfAborted();
           if (!(error instanceof Failure && error.code === "gateway_unreachable") || vain === patience) throw error;
-          await pause(1000, undefined, sending.signal && { signal: sending.signal });
         }
+        // A proxy may not pass the preference on, and a gateway that closes does not wait.
+        await pause(againMs, undefined, sending.signal && { signal: sending.signal });
       }
     },
     upload: (files) =>

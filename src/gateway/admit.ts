@@ -26,24 +26,26 @@ export async function admit(
   tools: RouteTools,
 ): Promise<FastifyReply> {
   const { tenant } = request.identity;
-  const waitMs = wantsStream(request) ? null : waitMsIn(request);
   const { traceId, fresh, links } = await letIn({ request, reply }, wish, tools);
-  if (wantsStream(request)) return sendStream(reply, tools.feed.open({ traceId, tenant, after: "0" }));
+  const { sql, feed } = tools;
+  if (wantsStream(request)) return sendStream(reply, feed.open({ traceId, tenant, after: "0" }));
 
-  if (waitMs !== null) reply.header("preference-applied", `wait=${waitMs / 1000}`);
-  const known =
-    waitMs !== null
-      ? await untilEnd({ request, feed: tools.feed }, { traceId, tenant }, { withinMs: waitMs, fresh })
-      : fresh
-        ? null
-        : await traceOf(tools.sql, traceId, tenant);
-  if (waitMs !== null && known && known.status !== "open") {
-    const { status, answer, failure } = known;
-    const ended: Ended = { trace_id: traceId, status, links, answer, failure };
-    return reply.code(200).header("cache-control", "no-store").send(ended);
+  reply.header("cache-control", "no-store");
+  const withinMs = waitMsIn(request);
+  if (withinMs === null) {
+    const known = fresh ? null : await traceOf(sql, traceId, tenant);
+    const accepted: Accepted = { trace_id: traceId, status: known?.status ?? "open", links };
+    return reply.code(202).send(accepted);
   }
-  const accepted: Accepted = { trace_id: traceId, status: known?.status ?? "open", links };
-  return reply.code(202).header("cache-control", "no-store").send(accepted);
+  reply.header("preference-applied", `wait=${withinMs / 1000}`);
+  const trace = await untilEnd({ request, feed }, { traceId, tenant }, { withinMs, fresh });
+  if (!trace || trace.status === "open") {
+    const accepted: Accepted = { trace_id: traceId, status: "open", links };
+    return reply.code(202).send(accepted);
+  }
+  const { status, answer, failure } = trace;
+  const ended: Ended = { trace_id: traceId, status, links, answer, failure };
+  return reply.code(200).send(ended);
 }
 
 /** Stores a request on the bus, and tells its trace in the headers of the answer. */

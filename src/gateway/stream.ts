@@ -88,6 +88,7 @@ export function openFeed({ sql, log, heartbeatMs = 15_000 }: FeedOptions): Feed 
     async ended({ traceId, tenant }, { withinMs, fresh, gone }) {
       const { bell, takeDown } = hang(traceId);
       gone.addEventListener("abort", bell.end, { once: true });
+      if (gone.aborted) bell.end();
       const until = performance.now() + withinMs;
       try {
         if (fresh) await bell.calm(Math.min(pollMs, withinMs)); // nothing of it can be over yet

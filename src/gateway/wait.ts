@@ -24,6 +24,7 @@ export async function untilEnd(
   const leave = () => gone.abort();
   socket.setTimeout(0); // nothing is sent before the end
   socket.once("close", leave);
+  if (socket.destroyed) leave(); // nobody will tell
   try {
     return await feed.ended(wish, { withinMs, fresh, gone: gone.signal });
   } finally {

@@ -92,8 +92,8 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * A small file is written at once: that takes some microseconds, where the way through the threads takes a hundred, and a
- * request keeps about twenty of them.
+ * A small file is written at once: it takes what the file system takes, and not the way to a thread and back for each of
+ * opening, writing and closing it; a request keeps about twenty of them.
  */
 async function write(path: string, bytes: Uint8Array): Promise<void> {
   if (bytes.byteLength <= smallBytes) writeFileSync(path, bytes);

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openClient } from "../../src/client/client.ts";
 import { Accepted, Ended, TraceAnswer } from "../../src/contracts/http.ts";
@@ -79,6 +81,29 @@ describe("who prefers to wait", () => {
     expect(await ended).toMatchObject({ status: "done", answer });
   });
 
+  test("asks again under its key when a connection breaks, and when nobody waited", async () => {
+    const keys: (string | undefined)[] = [];
+    const links = { trace: "", artifacts: "" };
+    const accepted = { trace_id: randomUUID(), status: "open", links };
+    const replies = [null, accepted, { ...accepted, status: "done", answer, failure: null }];
+    const server = createServer((request, reply) => {
+      keys.push(request.headers["idempotency-key"]?.toString());
+      const said = replies[keys.length - 1];
+      if (!said) return request.socket.destroy();
+      reply.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(said));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+
+    const ended = await openClient({ url: `http://127.0.0.1:${port}` }).ask({ message: "and?" });
+
+    expect(ended).toMatchObject({ status: "done", answer });
+    expect(keys).toEqual([keys[0], keys[0], keys[0]]);
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   test("lets go of the client when its signal fires", async () => {
     const control = new AbortController();
     const ended = openClient({ url: door.url }).ask({ message: "and?" }, { signal: control.signal });
@@ -115,6 +140,10 @@ describe("who prefers to wait", () => {
     );
     await close();
     expect((await other)?.status).toBe("open");
+    const left = { withinMs: 60_000, fresh: true, gone: AbortSignal.abort() };
+    const third = feedOf();
+    expect((await third.feed.ended({ traceId, tenant: "local" }, left))?.status).toBe("open");
+    await third.close();
     await finish(door.world, await soonTaken());
   });
 
